@@ -1,0 +1,372 @@
+"""One experiment as one YAML file: every setting with its type, range, default and meaning.
+
+The file states only what differs from the defaults below. An unknown key, a wrong type or a value
+out of range is refused with the key's full path.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from ecgad.errors import ConfigError
+
+DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "demo.yaml"
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SyntheticConfig(Section):
+    """The embedded source: see `ecgad.data.synthetic`."""
+
+    beats: int = Field(4000, ge=10, description="how many beats")
+    anomalous_fraction: Fraction = Field(0.2, description="how many of them are anomalous")
+    samples: int = Field(140, ge=16, description="samples a beat")
+    sampling_rate: float = Field(160.0, ge=50, le=2000, description="in Hz")
+    heart_rate: float = Field(65.0, ge=30, le=150, description="mean, in beats a minute")
+    noise: float = Field(0.02, ge=0, le=1, description="standard deviation, in mV")
+
+
+class CsvConfig(Section):
+    """A user's own table, one beat a row, every other column a sample."""
+
+    file: str | None = Field(None, description="the table's path, relative to data.raw_dir")
+    header: bool = Field(True, description="whether its first line names the columns")
+    label_column: str | int | None = Field(
+        None, description="name, or number from 0 without a header; null: no labels"
+    )
+    normal_label: str | int | float | None = Field(None, description="the label of normal beats")
+
+
+class SplitConfig(Section):
+    """How beats are dealt to training, validation and test, stratified by class."""
+
+    method: Literal["random", "source"] = Field(
+        "random",
+        description="source: keep the test set that the source names, and carve the validation "
+        "beats from its training set in the ratio of the first two fractions",
+    )
+    fractions: tuple[Fraction, Fraction, Fraction] = Field(
+        (0.6, 0.2, 0.2), description="training, validation, test", strict=False
+    )
+
+    @model_validator(mode="after")
+    def _sum(self) -> Self:
+        if not math.isclose(sum(self.fractions), 1):
+            raise ValueError(f"the fractions must add up to 1, not {sum(self.fractions):g}")
+        return self
+
+
+class ScalingConfig(Section):
+    """How beats are scaled; fitted on the normal beats of the training split, never clipped."""
+
+    method: Literal["minmax", "standard"] = "minmax"
+    per: Literal["position", "beat"] = Field(
+        "beat", description="own numbers for each sample position, or the same for the whole beat"
+    )
+
+
+class DataConfig(Section):
+    source: Literal["synthetic", "ecg5000", "ecg_csv", "csv"] = "synthetic"
+    raw_dir: str | None = Field(
+        None, description="holds the source's files under their published names; data/raw/<source>"
+    )
+    processed_dir: str | None = Field(
+        None, description="where the splits are written; data/processed/<name>"
+    )
+    synthetic: SyntheticConfig = SyntheticConfig()
+    csv: CsvConfig = CsvConfig()
+    split: SplitConfig = SplitConfig()
+    scaling: ScalingConfig = ScalingConfig()
+
+    @model_validator(mode="after")
+    def _csv(self) -> Self:
+        if self.source == "csv":
+            if self.csv.file is None:
+                raise ValueError("source csv needs data.csv.file")
+            if (self.csv.label_column is None) != (self.csv.normal_label is None):
+                raise ValueError(
+                    "give both data.csv.label_column and data.csv.normal_label, or neither"
+                )
+            if not self.csv.header and isinstance(self.csv.label_column, str):
+                raise ValueError("without a header, data.csv.label_column is a number from 0")
+        if self.split.method == "source" and self.source != "ecg5000":
+            raise ValueError(
+                f"data.split.method: source {self.source} has no test set of its own; use random"
+            )
+        return self
+
+
+class DenseConfig(Section):
+    layers: list[PositiveInt] = Field([64, 32], description="widths before the code")
+    code_size: PositiveInt = 8
+    activation: Literal["relu", "gelu", "elu", "tanh"] = "gelu"
+    output: Literal["sigmoid", "linear"] = "linear"
+
+
+class CnnConfig(Section):
+    filters: PositiveInt = 32
+    kernel_size: int = Field(7, ge=3, description="odd, in samples")
+    depth: int = Field(3, ge=1, le=10, description="how many times the beat is halved")
+    code_size: PositiveInt = 8
+    decoder: Literal["transposed", "upsampling"] = "transposed"
+    output: Literal["sigmoid", "linear"] = "linear"
+
+    @model_validator(mode="after")
+    def _odd(self) -> Self:
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, not {self.kernel_size}")
+        return self
+
+
+class LstmConfig(Section):
+    hidden_size: PositiveInt = 64
+    layers: int = Field(1, ge=1, le=8, description="of the encoder; the decoder has one")
+    code_size: PositiveInt = 8
+    patch_size: PositiveInt = Field(10, description="samples read a step; 1 is the classic form")
+
+
+class ModelConfig(Section):
+    kind: Literal["dense", "cnn", "lstm"] = "dense"
+    dense: DenseConfig = DenseConfig()
+    cnn: CnnConfig = CnnConfig()
+    lstm: LstmConfig = LstmConfig()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The keyword arguments of the chosen model."""
+        return getattr(self, self.kind).model_dump()
+
+
+class TrainingConfig(Section):
+    epochs: PositiveInt = 100
+    batch_size: PositiveInt = 64
+    optimizer: Literal["adam", "adamw", "nadam", "sgd"] = "adamw"
+    learning_rate: PositiveFloat = Field(1e-3, le=10, description="the peak of the schedule")
+    schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
+    loss: Literal["mae", "mse", "huber"] = "mae"
+    patience: PositiveInt | None = Field(
+        None, description="epochs without a lower validation loss before training stops; null: off"
+    )
+    gradient_clip: PositiveFloat | None = Field(None, description="largest norm; null: off")
+    input_noise: float = Field(
+        0.0, ge=0, le=10, description="standard deviation of noise on the input, in scaled units"
+    )
+
+
+class ThresholdConfig(Section):
+    method: Literal["fixed", "quantile", "mean_std", "best_accuracy", "best_f1", "youden"] = (
+        "quantile"
+    )
+    value: float | None = Field(None, allow_inf_nan=False, description="of fixed")
+    quantile: Fraction = Field(0.98, description="of the scores of validation normals")
+    n_std: float = Field(2.0, ge=0, le=100, description="mean_std: deviations above the mean")
+
+    @model_validator(mode="after")
+    def _fixed(self) -> Self:
+        if self.method == "fixed" and self.value is None:
+            raise ValueError("method fixed needs evaluation.threshold.value")
+        return self
+
+
+class EvaluationConfig(Section):
+    score: Literal["mae", "mse", "max"] = Field(
+        "mae", description="the mean absolute, mean squared or maximum error of a beat"
+    )
+    threshold: ThresholdConfig = ThresholdConfig()
+    bootstrap: int = Field(1000, ge=0, le=100_000, description="resamples a 95% interval; 0: off")
+
+
+class FiguresConfig(Section):
+    dpi: int = Field(110, ge=30, le=600)
+    examples: int = Field(4, ge=1, le=12, description="beats shown of each kind")
+
+
+class Experiment(Section):
+    """A whole experiment, with every default and path filled in."""
+
+    name: str = Field(min_length=1, pattern=r"^[^/\\]+$", description="the config file's, mostly")
+    seed: int = Field(0, ge=0, lt=2**32, description="of split, weights and order of batches")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    figures: FiguresConfig = FiguresConfig()
+
+    @property
+    def processed_dir(self) -> Path:
+        return Path(self.data.processed_dir or f"data/processed/{self.name}")
+
+    @property
+    def raw_dir(self) -> Path:
+        return Path(self.data.raw_dir or f"data/raw/{self.data.source}")
+
+    # What a stage's output depends on, beside its input files. Where things lie does not matter,
+    # nor do the settings of sources and models that were not chosen.
+
+    @property
+    def data_settings(self) -> dict[str, Any]:
+        settings = self.data.model_dump(
+            mode="json", exclude={"raw_dir", "processed_dir", "synthetic", "csv"}
+        )
+        if chosen := getattr(self.data, self.data.source, None):
+            settings[self.data.source] = chosen.model_dump(mode="json")
+        return {"seed": self.seed, "data": settings}
+
+    @property
+    def training_settings(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "model": {"kind": self.model.kind, self.model.kind: self.model.parameters},
+            "training": self.training.model_dump(mode="json"),
+        }
+
+    @property
+    def evaluation_settings(self) -> dict[str, Any]:
+        return {"evaluation": self.evaluation.model_dump(mode="json")}
+
+    @property
+    def figures_settings(self) -> dict[str, Any]:
+        return {"figures": self.figures.model_dump(mode="json")}
+
+
+def load_experiment(
+    path: Path | None = None, overrides: Sequence[str] = (), seed: int | None = None
+) -> Experiment:
+    """The experiment of a YAML file (default: the embedded demo), with `KEY=VALUE` overrides.
+
+    Raises ConfigError, in one line, for whatever is wrong with the file or an override.
+    """
+    path = path or DEFAULT_CONFIG
+    settings: dict[str, Any] = {"name": path.stem, **_read(path)}
+    for override in overrides:
+        _override(settings, override)
+    if seed is not None:
+        settings["seed"] = seed
+    try:
+        return Experiment.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError("; ".join(map(_explain, error.errors()))) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people write it: 1e-3 is a number, and a key given twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key} is given twice", node.value[number][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """YAML text as plain Python values. Raises ConfigError, naming `where` and the line."""
+    try:
+        # _Loader is a SafeLoader: it builds plain values only.
+        return yaml.load(text, _Loader)  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{where}{line}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{where}: not valid YAML: {reason}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.stem, [p.stem for p in path.parent.glob("*.yaml")], 1)
+        hint = f"; did you mean {path.with_name(near[0] + '.yaml')}?" if near else ""
+        raise ConfigError(f"no such config file: {path}{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the config file {path}: {error}") from None
+    settings = parse_yaml(text, str(path))
+    if settings is None:
+        return {}
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: a config is a mapping of sections, such as 'training:'")
+    return settings
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: write SECTION.KEY=VALUE")
+    *sections, last = key.split(".")
+    place = settings
+    for section in sections:
+        below = place.get(section)
+        # A section that the file leaves empty reads as null.
+        place[section] = {} if below is None else below
+        if not isinstance(place[section], dict):
+            raise ConfigError(f"--set {override}: {section} is not a section")
+        place = place[section]
+    place[last] = parse_yaml(text, f"--set {override}")
+
+
+def _explain(error: ErrorDetails) -> str:
+    # Pydantic marks the branches of a union in the location ('str', 'int'): they are no keys.
+    key = ".".join(str(part) for part in error["loc"])
+    for end in range(len(error["loc"]), 0, -1):
+        candidate = ".".join(str(part) for part in error["loc"][:end])
+        if candidate in _KEYS:
+            key = candidate
+            break
+    if error["type"] == "extra_forbidden":
+        key = ".".join(str(part) for part in error["loc"])
+        return f"{key}: unknown key{_nearest_key(key)}"
+    got = "" if error["type"] == "missing" else f", got {error['input']!r}"
+    if error["type"] == "value_error":
+        return f"{key}: {error['msg'].removeprefix('Value error, ')}" if key else error["msg"]
+    if error["type"] in ("model_type", "model_attributes_type"):
+        return f"{key}: expected a section with keys of its own{got}"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    near = ""
+    if error["type"] == "literal_error":
+        names = re.findall(r"'(\w+)'", error["msg"])
+        close = difflib.get_close_matches(str(error["input"]), names, 1)
+        near = f"; did you mean {close[0]}?" if close else ""
+    return f"{key}: {message}{got}{near}"
+
+
+def _nearest_key(key: str) -> str:
+    section, _, last = key.rpartition(".")
+    # A typo beside its own kind first; then a key that stands in the wrong section.
+    siblings = {k.rpartition(".")[2]: k for k in _KEYS if k.rpartition(".")[0] == section}
+    for names, cutoff in ((siblings, 0.5), ({k.rpartition(".")[2]: k for k in _KEYS}, 0.75)):
+        if close := difflib.get_close_matches(last, names, 1, cutoff):
+            return f"; did you mean {names[close[0]]}?"
+    return f"; {section or 'the top level'} has {', '.join(siblings)}" if siblings else ""
+
+
+def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, f"{prefix}{name}.")
+
+
+_KEYS = list(_keys(Experiment))

@@ -1,0 +1,62 @@
+"""Public data sets, fetched once and verified."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgad.errors import FileError
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where files are published: one URL, either the file itself or a zip that holds them.
+
+    sha256: of each file as it lies in the folder afterwards (a zip may be repacked at any time).
+    """
+
+    url: str
+    sha256: dict[str, str]
+
+
+def fetch(remote: Remote, folder: Path) -> None:
+    """Download the files of `remote` into `folder`, each whole and verified, or none.
+
+    Raises FileError with the way to get them by hand where that fails.
+    """
+    import pooch
+
+    names = ", ".join(remote.sha256)
+    by_hand = f"download it by hand and put {names} into {folder}/"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+        zipped = remote.url.endswith(".zip")
+        try:
+            pooch.retrieve(
+                remote.url,
+                known_hash=None,
+                path=temporary,
+                fname="archive.zip" if zipped else next(iter(remote.sha256)),
+                processor=pooch.Unzip(list(remote.sha256), extract_dir=".") if zipped else None,
+            )
+        except Exception as error:  # pooch passes on whatever requests, urllib3 and zipfile raise
+            reason = str(error).splitlines()[0][:200]
+            raise FileError(
+                f"{names} not found in {folder}/ and cannot be fetched from {remote.url} "
+                f"({reason}); {by_hand}"
+            ) from None
+        for name, expected in remote.sha256.items():
+            if sha256(Path(temporary, name)) != expected:
+                raise FileError(
+                    f"{name} from {remote.url} is not the published file (its checksum differs); "
+                    f"{by_hand}"
+                )
+        for name in remote.sha256:
+            os.replace(Path(temporary, name), folder / name)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

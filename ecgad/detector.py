@@ -1,0 +1,83 @@
+"""Scaler, model, score and threshold as one thing, which scores raw beats anywhere."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from ecgad import artifacts, scoring
+from ecgad.artifacts import Checkpoint
+from ecgad.data.scaling import Scaler
+from ecgad.errors import FileError, MismatchError
+from ecgad.models import build_model
+from ecgad.thresholds import Threshold
+
+
+class Detector:
+    """Scores raw beats, float32 (n_beats, n_leads, n_samples), in the unit of the training data."""
+
+    def __init__(self, model: nn.Module, scaler: Scaler, score: str, threshold: Threshold) -> None:
+        self.model = model
+        self.scaler = scaler
+        self.score_name = score
+        self.threshold = threshold
+
+    @classmethod
+    def load(cls, run_dir: str | Path, device: str = "cpu") -> "Detector":
+        """The detector of an evaluated run.
+
+        Raises FileError where the checkpoint or the threshold is missing or malformed, and
+        MismatchError where the threshold was chosen for another checkpoint.
+        """
+        run_dir = Path(run_dir)
+        path = run_dir / artifacts.BEST
+        checkpoint = artifacts.load_checkpoint(path)
+        stored = artifacts.load_json(run_dir / artifacts.THRESHOLD)
+        try:
+            score, digest = stored.pop("score"), stored.pop("checkpoint_sha256")
+            threshold = Threshold(**stored)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FileError(f"{run_dir / artifacts.THRESHOLD} is malformed: {error}") from None
+        if digest != artifacts.sha256(path):
+            raise MismatchError(
+                f"{run_dir / artifacts.THRESHOLD} was chosen for another checkpoint than {path}; "
+                f"run evaluate_model.py --overwrite"
+            )
+        model = restore_model(checkpoint, path).to(device)
+        return cls(model, Scaler.from_dict(checkpoint.scaler), score, threshold)
+
+    def scores(self, beats: np.ndarray) -> np.ndarray:
+        """Scores, float64 (n_beats,), higher = more anomalous."""
+        return scoring.score_beats(self.model, self._scaled(beats), self.score_name)[0]
+
+    def predict(self, beats: np.ndarray) -> np.ndarray:
+        """Labels, int8 (n_beats,): 1 anomalous, 0 normal."""
+        return self.threshold.predict(self.scores(beats))
+
+    def reconstruct(self, beats: np.ndarray) -> np.ndarray:
+        """What the model makes of the beats, float32, in their own unit and shape."""
+        return self.scaler.inverse_transform(scoring.reconstruct(self.model, self._scaled(beats)))
+
+    def _scaled(self, beats: np.ndarray) -> np.ndarray:
+        beats = np.asarray(beats, np.float32)
+        expected = (self.model.n_leads, self.model.n_samples)
+        if beats.ndim != 3 or beats.shape[1:] != expected:
+            raise ValueError(
+                f"beats of shape (n_beats, {expected[0]}, {expected[1]}) expected, "
+                f"got {beats.shape}"
+            )
+        if not np.isfinite(beats).all():
+            raise ValueError("a sample of the beats is missing or not finite")
+        return self.scaler.transform(beats)
+
+
+def restore_model(checkpoint: Checkpoint, path: Path) -> nn.Module:
+    """The trained model of a checkpoint. Raises FileError where its parts do not fit."""
+    try:
+        model = build_model(**checkpoint.model)
+        model.load_state_dict(checkpoint.weights)
+    except (RuntimeError, TypeError, KeyError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise FileError(f"{path} holds no model that fits its description: {reason}") from None
+    return model.eval()

@@ -1,0 +1,133 @@
+"""How well scores and verdicts tell anomalous from normal beats; the anomalous class is positive."""
+
+from typing import Any
+
+import numpy as np
+from sklearn import metrics as sk
+
+from ecgad.data.beats import ANOMALOUS, Beats
+from ecgad.thresholds import Threshold
+
+# Those with an interval, and None for beats without labels.
+HEADLINE = (
+    "auroc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+    "mcc",
+)
+
+
+def evaluate_scores(
+    scores: np.ndarray, beats: Beats, threshold: Threshold, bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """The entry of a split in `metrics.json`, as plain values.
+
+    scores: (n_beats,). bootstrap: how many resamples of the beats give the 95% intervals; 0: none.
+    Without labels, what needs them is None. A ratio whose denominator is 0 is 0 here, as in
+    scikit-learn.
+    """
+    predicted = threshold.predict(scores)
+    entry: dict[str, Any] = {
+        "n_beats": len(scores),
+        "n_flagged": int(predicted.sum()),
+        "threshold": threshold.value,
+        "threshold_method": threshold.method,
+    }
+    labels = beats.labels
+    if labels is None:
+        missing = (*HEADLINE, "n_normal", "n_anomalous", "confusion_matrix", "recall_by_class")
+        return {**dict.fromkeys(missing), **entry}
+
+    labels, symbols = np.asarray(labels), np.asarray(beats.symbols)
+    (tn, fp), (fn, tp) = sk.confusion_matrix(labels, predicted, labels=[0, 1]).tolist()
+    anomalous_classes = np.unique(symbols[labels == ANOMALOUS])
+    entry |= {
+        "auroc": float(sk.roc_auc_score(labels, scores)),
+        "average_precision": float(sk.average_precision_score(labels, scores)),
+        "accuracy": float(sk.accuracy_score(labels, predicted)),
+        "balanced_accuracy": float(sk.balanced_accuracy_score(labels, predicted)),
+        "precision": float(sk.precision_score(labels, predicted, zero_division=0)),
+        "recall": float(sk.recall_score(labels, predicted)),
+        "specificity": tn / (tn + fp),
+        "f1": float(sk.f1_score(labels, predicted, zero_division=0)),
+        "mcc": float(sk.matthews_corrcoef(labels, predicted)),
+        "n_normal": tn + fp,
+        "n_anomalous": fn + tp,
+        "confusion_matrix": [[tn, fp], [fn, tp]],
+        "recall_by_class": {
+            str(symbol): float(predicted[symbols == symbol].mean()) for symbol in anomalous_classes
+        },
+        "n_by_class": beats.class_counts,
+        "classification_report": sk.classification_report(
+            labels,
+            predicted,
+            target_names=["normal", "anomalous"],
+            output_dict=True,
+            zero_division=0,
+        ),
+    }
+    if bootstrap:
+        entry["interval_95"] = bootstrap_intervals(scores, labels, threshold, bootstrap, seed)
+    return entry
+
+
+def bootstrap_intervals(
+    scores: np.ndarray, labels: np.ndarray, threshold: Threshold, n_resamples: int, seed: int
+) -> dict[str, list[float]]:
+    """95% percentile bootstrap intervals of the headline metrics (Efron 1979).
+
+    Beats are drawn with replacement; the threshold stays. Resamples without both classes, possible
+    where there are few beats, are left out.
+    """
+    rng = np.random.default_rng(seed)
+    n = len(scores)
+    order = np.argsort(-scores)
+    anomalous = labels[order] == ANOMALOUS
+    # Equal scores are one step of the curves.
+    ends = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])
+    n_flagged = int((scores > threshold.value).sum())
+    drawn: list[dict[str, float]] = []
+    for _ in range(n_resamples):
+        counts = np.bincount(rng.integers(0, n, n), minlength=n)
+        tp = np.r_[0, np.cumsum(counts * anomalous)]
+        fp = np.r_[0, np.cumsum(counts * ~anomalous)]
+        if tp[-1] and fp[-1]:
+            drawn.append(_resampled(tp, fp, ends, n_flagged))
+    return {
+        name: [float(q) for q in np.quantile([row[name] for row in drawn], (0.025, 0.975))]
+        for name in HEADLINE
+        if drawn
+    }
+
+
+def _resampled(
+    tp: np.ndarray, fp: np.ndarray, ends: np.ndarray, n_flagged: int
+) -> dict[str, float]:
+    """Headline metrics from the counts of true and false positives among the k highest scores.
+
+    tp, fp: (n_beats + 1,). ends: the last place of each run of equal scores.
+    """
+    positives, negatives = tp[-1], fp[-1]
+    tps, fps = np.r_[0, tp[ends + 1]], np.r_[0, fp[ends + 1]]
+    hits, alarms = tp[n_flagged], fp[n_flagged]
+    precisions = tps[1:] / np.maximum(tps[1:] + fps[1:], 1)
+    recall, specificity = hits / positives, 1 - alarms / negatives
+    precision = hits / max(hits + alarms, 1)
+    misses, passes = positives - hits, negatives - alarms
+    spread = float(hits + alarms) * (hits + misses) * (passes + alarms) * (passes + misses)
+    return {
+        "auroc": np.trapezoid(tps, fps) / (positives * negatives),
+        "average_precision": np.sum(np.diff(tps) * precisions) / positives,
+        "accuracy": (hits + passes) / (positives + negatives),
+        "balanced_accuracy": (recall + specificity) / 2,
+        "precision": precision,
+        "recall": recall,
+        "specificity": specificity,
+        "f1": 2 * hits / (hits + alarms + positives),
+        "mcc": (hits * passes - alarms * misses) / np.sqrt(spread) if spread else 0.0,
+    }

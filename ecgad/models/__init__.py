@@ -1,0 +1,24 @@
+"""The autoencoders, by the name that `model.kind` gives them."""
+
+from typing import Any
+
+from torch import nn
+
+from ecgad.models.cnn import CnnAutoencoder
+from ecgad.models.dense import DenseAutoencoder
+from ecgad.models.lstm import LstmAutoencoder
+
+MODELS: dict[str, type[nn.Module]] = {
+    "dense": DenseAutoencoder,
+    "cnn": CnnAutoencoder,
+    "lstm": LstmAutoencoder,
+}
+
+
+def build_model(kind: str, n_leads: int, n_samples: int, parameters: dict[str, Any]) -> nn.Module:
+    """An untrained autoencoder for beats of shape (n_beats, n_leads, n_samples).
+
+    `parameters` are the keyword arguments of the model's class. Raises ValueError where the beats
+    are too short for the network.
+    """
+    return MODELS[kind](n_leads, n_samples, **parameters)

@@ -1,0 +1,78 @@
+"""Convolutional autoencoder: pooled convolutions down to a code, transposed or upsampled back."""
+
+from torch import Tensor, nn
+
+
+class CnnAutoencoder(nn.Module):
+    """`depth` times convolution, batch normalisation, ReLU and max pooling by 2; then the way back.
+
+    Beats have the shape (n_beats, n_leads, n_samples), codes (n_beats, code_size). The decoder
+    doubles the length `depth` times, with transposed convolutions (`transposed`) or with
+    nearest-neighbour upsampling followed by a convolution (`upsampling`), each with batch
+    normalisation and ReLU. A last dense layer maps its output, whose length pooling has rounded,
+    to the beat, so that every beat comes back at its own length.
+    """
+
+    def __init__(
+        self,
+        n_leads: int,
+        n_samples: int,
+        filters: int = 32,
+        kernel_size: int = 7,
+        depth: int = 3,
+        code_size: int = 8,
+        decoder: str = "transposed",
+        output: str = "linear",
+    ) -> None:
+        super().__init__()
+        length = n_samples >> depth
+        if length < 1:
+            raise ValueError(
+                f"a CNN of depth {depth} halves the beat {depth} times and needs beats of at least "
+                f"{2**depth} samples, not {n_samples}; lower model.cnn.depth"
+            )
+        same = kernel_size // 2
+
+        def normalised(layer: nn.Module) -> list[nn.Module]:
+            return [layer, nn.BatchNorm1d(filters), nn.ReLU()]
+
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
+        for level in range(depth):
+            channels = n_leads if level == 0 else filters
+            down += normalised(nn.Conv1d(channels, filters, kernel_size, padding=same))
+            down += [nn.MaxPool1d(2)]
+            if decoder == "transposed":
+                # Out: (length - 1) * 2 - 2 * same + kernel_size + 1 = 2 * length for an odd kernel.
+                up += normalised(
+                    nn.ConvTranspose1d(
+                        filters, filters, kernel_size, stride=2, padding=same, output_padding=1
+                    )
+                )
+            else:
+                up += [nn.Upsample(scale_factor=2)]
+                up += normalised(nn.Conv1d(filters, filters, kernel_size, padding=same))
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(filters * length, code_size))
+        self.decoder = nn.Sequential(
+            nn.Linear(code_size, filters * length),
+            nn.ReLU(),
+            nn.Unflatten(1, (filters, length)),
+            *up,
+            nn.Conv1d(filters, n_leads, kernel_size, padding=same),
+            nn.Flatten(),
+            nn.Linear(n_leads * (length << depth), n_leads * n_samples),
+            nn.Sigmoid() if output == "sigmoid" else nn.Identity(),
+            nn.Unflatten(1, (n_leads, n_samples)),
+        )
+
+    def encode(self, beats: Tensor) -> Tensor:
+        """Codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
+        return self.encoder(beats)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
+        return self.decoder(codes)
+
+    def forward(self, beats: Tensor) -> Tensor:
+        """Reconstructions, of the shape of `beats`."""
+        return self.decode(self.encode(beats))

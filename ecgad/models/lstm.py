@@ -1,0 +1,53 @@
+"""LSTM autoencoder: the beat read step by step into a code, and written out again from it."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class LstmAutoencoder(nn.Module):
+    """LSTM encoder to a code, one LSTM layer that unrolls the code into the beat.
+
+    Beats have the shape (n_beats, n_leads, n_samples), codes (n_beats, code_size). Each step reads
+    `patch_size` samples of all leads: 1 is the classic form (Malhotra et al. 2016), and a patch of
+    5 or 10 shortens the chain of steps, and with it the training time, by that factor. A beat that
+    is no multiple of the patch is continued with its last sample, and cut again at the end.
+    """
+
+    def __init__(
+        self,
+        n_leads: int,
+        n_samples: int,
+        hidden_size: int = 64,
+        layers: int = 1,
+        code_size: int = 8,
+        patch_size: int = 10,
+    ) -> None:
+        super().__init__()
+        self.n_leads = n_leads
+        self.n_samples = n_samples
+        self.patch_size = patch_size
+        self.n_steps = -(-n_samples // patch_size)
+        width = n_leads * patch_size
+        self.encoder = nn.LSTM(width, hidden_size, layers, batch_first=True)
+        self.to_code = nn.Linear(hidden_size, code_size)
+        self.decoder = nn.LSTM(code_size, hidden_size, batch_first=True)
+        self.to_patch = nn.Linear(hidden_size, width)
+
+    def encode(self, beats: Tensor) -> Tensor:
+        """Codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
+        beats = functional.pad(
+            beats, (0, self.n_steps * self.patch_size - self.n_samples), mode="replicate"
+        )
+        patches = beats.unflatten(2, (self.n_steps, self.patch_size)).transpose(1, 2).flatten(2)
+        _, (hidden, _) = self.encoder(patches)
+        return self.to_code(hidden[-1])
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
+        hidden, _ = self.decoder(codes.unsqueeze(1).expand(-1, self.n_steps, -1))
+        patches = self.to_patch(hidden).unflatten(2, (self.n_leads, self.patch_size))
+        return patches.transpose(1, 2).flatten(2)[:, :, : self.n_samples]
+
+    def forward(self, beats: Tensor) -> Tensor:
+        """Reconstructions, of the shape of `beats`."""
+        return self.decode(self.encode(beats))

@@ -1,0 +1,117 @@
+"""The stages' results as tables for a terminal."""
+
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+TITLES = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision",
+    "recall": "recall (sensitivity)",
+    "specificity": "specificity",
+    "f1": "F1",
+    "mcc": "Matthews correlation",
+}
+
+
+def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
+    """What `preprocess_data.py` found: classes, splits, and how well the scaling covers them."""
+    splits = summary["splits"]
+    names = summary["class_names"]
+    table = _table("class", *splits, "all", title="Beats")
+    symbols = {symbol for split in splits.values() for symbol in split["n_by_class"]}
+    for symbol in sorted(symbols):
+        counts = [split["n_by_class"].get(symbol, 0) for split in splits.values()]
+        share = sum(counts) / summary["n_beats"]
+        label = f"{symbol}  {names[symbol]}" if symbol in names else symbol
+        table.add_row(label, *map(str, counts), f"{sum(counts)} ({share:.1%})")
+    totals = [split["n_beats"] for split in splits.values()]
+    table.add_section()
+    table.add_row("all", *map(str, totals), str(summary["n_beats"]))
+    if summary["labelled"]:
+        normals = [split["n_normal"] for split in splits.values()]
+        table.add_row("of them normal", *map(str, normals), str(sum(normals)))
+    ranges = [split["out_of_range"] for split in splits.values()]
+    if None not in ranges:
+        shares = [f"{share:.3%}" for share in ranges]
+        table.add_row("samples out of the scaled range", *shares, "")
+    return [
+        f"{summary['n_beats']} beats of {summary['n_leads']} x {summary['n_samples']} samples "
+        f"from {summary['source']}, seed {summary['seed']}",
+        table,
+        f"splits: {summary['processed_dir']}",
+    ]
+
+
+def train_tables(summary: dict[str, Any]) -> list[str | Table]:
+    """How the training of `train_model.py` went."""
+    table = _table(f"{summary['model']} autoencoder", "", title="Training")
+    table.add_row("weights", f"{summary['n_weights']}")
+    table.add_row("normal beats, training", f"{summary['n_train']}")
+    table.add_row("normal beats, validation", f"{summary['n_validation']}")
+    stopped = " (stopped early)" if summary["stopped_early"] else ""
+    table.add_row("epochs", f"{summary['epochs']}{stopped}")
+    table.add_row("best epoch", f"{summary['best_epoch']}")
+    table.add_row(f"validation loss there ({summary['loss']})", f"{summary['best_loss']:.5f}")
+    table.add_row("seconds", f"{summary['seconds']:.1f}")
+    return [table, f"model: {summary['run_dir']}"]
+
+
+def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
+    """What `evaluate_model.py` measured."""
+    threshold = metrics["threshold"]
+    given = ", ".join(f"{name} {value:g}" for name, value in threshold["parameters"].items())
+    chosen = (
+        f" of {threshold['n']} {threshold['beats']} {threshold['split']} beats"
+        if threshold["split"]
+        else ""
+    )
+    method = f"{threshold['method']}{f' ({given})' if given else ''}{chosen}"
+    parts: list[str | Table] = [
+        f"{metrics['name']}, seed {metrics['seed']}: score {metrics['score']}, threshold "
+        f"{threshold['value']:.6g} by {method}"
+    ]
+    splits = {name: metrics[name] for name in ("validation", "test")}
+    if splits["test"]["auroc"] is None:
+        table = _table("", *splits, title="Beats flagged (no labels)")
+        flagged = [f"{s['n_flagged']} of {s['n_beats']}" for s in splits.values()]
+        table.add_row("anomalous", *flagged)
+        return [*parts, table]
+
+    table = _table("", *splits, title="Metrics, with 95% bootstrap intervals")
+    for name, title in TITLES.items():
+        table.add_row(title, *(_with_interval(split, name) for split in splits.values()))
+    report = _table("test beats", "precision", "recall", "F1", "beats", title="Classes")
+    for name in ("normal", "anomalous", "macro avg", "weighted avg"):
+        row = splits["test"]["classification_report"][name]
+        values = [f"{row[column]:.4f}" for column in ("precision", "recall", "f1-score")]
+        report.add_row(name, *values, f"{row['support']:.0f}")
+    recalls = _table("class of anomaly", *splits, title="Recall by class (beats)")
+    symbols = {symbol for split in splits.values() for symbol in split["recall_by_class"]}
+    for symbol in sorted(symbols):
+        cells = [
+            f"{split['recall_by_class'][symbol]:.4f} ({split['n_by_class'][symbol]})"
+            if symbol in split["recall_by_class"]
+            else "-"
+            for split in splits.values()
+        ]
+        label = metrics["class_names"].get(symbol, "")
+        recalls.add_row(f"{symbol}  {label}".strip(), *cells)
+    return [*parts, table, report, recalls]
+
+
+def _with_interval(split: dict[str, Any], name: str) -> str:
+    low_high = split.get("interval_95", {}).get(name)
+    interval = f"  [{low_high[0]:.4f}, {low_high[1]:.4f}]" if low_high else ""
+    return f"{split[name]:.4f}{interval}"
+
+
+def _table(first: str, *columns: str, title: str) -> Table:
+    table = Table(first, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

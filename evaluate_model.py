@@ -1,0 +1,87 @@
+"""Stage 3: a trained autoencoder to scores, a threshold and metrics."""
+
+from ecgad.cli import Run, script
+
+
+def evaluate(run: Run) -> None:
+    """Score every split, choose the threshold, and measure how well anomalies are told apart.
+
+    The threshold is chosen on training or validation beats; test beats are only measured.
+    """
+    from ecgad import artifacts
+    from ecgad.detector import restore_model
+    from ecgad.summaries import evaluate_tables
+
+    experiment = run.experiment
+    splits = artifacts.require(experiment.processed_dir, "preprocess", experiment.data_settings)
+    path = run.run_dir / artifacts.BEST
+    model = restore_model(artifacts.load_checkpoint(path), path)
+    trained = artifacts.require(run.run_dir, "train", experiment.training_settings)
+    artifacts.check_same(
+        trained["inputs"], splits["outputs"], f"{path} was trained on", "train_model.py"
+    )
+    stage = artifacts.Stage(
+        "evaluate",
+        run.run_dir,
+        experiment.evaluation_settings,
+        inputs={artifacts.BEST: trained["outputs"][artifacts.BEST], **splits["outputs"]},
+    )
+    if not run.overwrite and stage.finished():
+        run.say(f"{run.run_dir} is evaluated already, with the same model, splits and settings")
+        metrics = artifacts.load_json(run.run_dir / artifacts.METRICS)
+        run.result(metrics, *evaluate_tables(metrics))
+        return
+    artifacts.check_writable(run.run_dir)
+
+    from ecgad.data.splits import SPLITS
+    from ecgad.examples import choose_examples
+    from ecgad.metrics import evaluate_scores
+    from ecgad.scoring import reconstruct, score_beats
+    from ecgad.thresholds import choose_threshold, to_dict
+    from ecgad.training import pick_device
+
+    config = experiment.evaluation
+    model.to(pick_device(run.device))
+    beats = {split: artifacts.load_split(experiment.processed_dir, split) for split in SPLITS}
+    scores, codes = {}, {}
+    for split in SPLITS:
+        scores[split], codes[split] = score_beats(model, beats[split].beats, config.score)
+    threshold = choose_threshold(
+        config.threshold,
+        scores["train"][beats["train"].normals],
+        scores["validation"],
+        beats["validation"].labels,
+    )
+    metrics = {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "source": experiment.data.source,
+        "model": experiment.model.kind,
+        "score": config.score,
+        "threshold": vars(threshold),
+        "class_names": beats["test"].class_names,
+    }
+    for split in ("validation", "test"):
+        metrics[split] = evaluate_scores(
+            scores[split], beats[split], threshold, config.bootstrap, experiment.seed
+        )
+    examples = choose_examples(scores["test"], beats["test"], threshold)
+
+    for split in SPLITS:
+        artifacts.save_array(run.run_dir / artifacts.scores_file(split), scores[split])
+    artifacts.save_array(run.run_dir / artifacts.CODES, codes["test"])
+    artifacts.save_examples(
+        run.run_dir, examples, lambda places: reconstruct(model, beats["test"].beats[places])
+    )
+    digest = stage.inputs[artifacts.BEST]
+    artifacts.save_json(
+        run.run_dir / artifacts.THRESHOLD, to_dict(threshold, config.score, digest)
+    )
+    artifacts.save_json(run.run_dir / artifacts.METRICS, metrics)
+    artifacts.save_config(run.run_dir, experiment)
+    stage.finish(experiment, artifacts.evaluation_outputs(), summary={})
+    run.result(metrics, *evaluate_tables(metrics))
+
+
+if __name__ == "__main__":
+    script(evaluate)
