@@ -8,30 +8,30 @@ def evaluate(run: Run) -> None:
 
     The threshold is chosen on training or validation beats; test beats are only measured.
     """
-    from ecgad import artifacts
+    from ecgad.artifacts import files, manifest, processed, runs
     from ecgad.detector import restore_model
     from ecgad.summaries import evaluate_tables
 
     experiment = run.experiment
-    splits = artifacts.require(experiment.processed_dir, "preprocess", experiment.data_settings)
-    path = run.run_dir / artifacts.BEST
-    model = restore_model(artifacts.load_checkpoint(path), path)
-    trained = artifacts.require(run.run_dir, "train", experiment.training_settings)
-    artifacts.check_same(
+    splits = manifest.require(experiment.processed_dir, "preprocess", experiment.data_settings)
+    path = run.run_dir / runs.BEST
+    model = restore_model(runs.load_checkpoint(path), path)
+    trained = manifest.require(run.run_dir, "train", experiment.training_settings)
+    manifest.check_same(
         trained["inputs"], splits["outputs"], f"{path} was trained on", "train_model.py"
     )
-    stage = artifacts.Stage(
+    stage = manifest.Stage(
         "evaluate",
         run.run_dir,
         experiment.evaluation_settings,
-        inputs={artifacts.BEST: trained["outputs"][artifacts.BEST], **splits["outputs"]},
+        inputs={runs.BEST: trained["outputs"][runs.BEST], **splits["outputs"]},
     )
     if not run.overwrite and stage.finished():
         run.say(f"{run.run_dir} is evaluated already, with the same model, splits and settings")
-        metrics = artifacts.load_json(run.run_dir / artifacts.METRICS)
+        metrics = files.load_json(run.run_dir / runs.METRICS)
         run.result(metrics, *evaluate_tables(metrics))
         return
-    artifacts.check_writable(run.run_dir)
+    files.check_writable(run.run_dir)
 
     from ecgad.data.splits import SPLITS
     from ecgad.examples import choose_examples
@@ -42,7 +42,7 @@ def evaluate(run: Run) -> None:
 
     config = experiment.evaluation
     model.to(pick_device(run.device))
-    beats = {split: artifacts.load_split(experiment.processed_dir, split) for split in SPLITS}
+    beats = {split: processed.load_split(experiment.processed_dir, split) for split in SPLITS}
     scores, codes = {}, {}
     for split in SPLITS:
         scores[split], codes[split] = score_beats(model, beats[split].beats, config.score)
@@ -68,18 +68,16 @@ def evaluate(run: Run) -> None:
     examples = choose_examples(scores["test"], beats["test"], threshold)
 
     for split in SPLITS:
-        artifacts.save_array(run.run_dir / artifacts.scores_file(split), scores[split])
-    artifacts.save_array(run.run_dir / artifacts.CODES, codes["test"])
-    artifacts.save_examples(
+        files.save_array(run.run_dir / runs.SCORES[split], scores[split])
+    files.save_array(run.run_dir / runs.CODES, codes["test"])
+    runs.save_examples(
         run.run_dir, examples, lambda places: reconstruct(model, beats["test"].beats[places])
     )
-    digest = stage.inputs[artifacts.BEST]
-    artifacts.save_json(
-        run.run_dir / artifacts.THRESHOLD, to_dict(threshold, config.score, digest)
-    )
-    artifacts.save_json(run.run_dir / artifacts.METRICS, metrics)
-    artifacts.save_config(run.run_dir, experiment)
-    stage.finish(experiment, artifacts.evaluation_outputs(), summary={})
+    digest = stage.inputs[runs.BEST]
+    files.save_json(run.run_dir / runs.THRESHOLD, to_dict(threshold, config.score, digest))
+    files.save_json(run.run_dir / runs.METRICS, metrics)
+    runs.save_config(run.run_dir, experiment)
+    stage.finish(experiment, runs.EVALUATION_OUTPUTS, summary={})
     run.result(metrics, *evaluate_tables(metrics))
 
 

@@ -8,34 +8,36 @@ def preprocess(run: Run) -> None:
 
     The scaling is fitted on the normal beats of the training split alone.
     """
-    from ecgad import artifacts
-    from ecgad.data import load_beats, raw_files
+    from ecgad.artifacts import files, manifest, processed
+    from ecgad.data import load_beats, not_as_published, raw_files
     from ecgad.data.scaling import Scaler
     from ecgad.data.splits import split_beats
     from ecgad.summaries import preprocess_tables
 
     experiment = run.experiment
-    files = raw_files(experiment)
-    stage = artifacts.Stage(
+    raw = raw_files(experiment)
+    stage = manifest.Stage(
         name="preprocess",
         folder=experiment.processed_dir,
         settings=experiment.data_settings,
-        inputs={file.name: artifacts.sha256(file) for file in files},
+        inputs={file.name: files.sha256(file) for file in raw},
     )
     if not run.overwrite and (summary := stage.finished()):
         run.say(f"{stage.folder} is finished already: made from the same data and settings")
         run.result(summary, *preprocess_tables(summary))
         return
-    artifacts.check_writable(stage.folder)
+    files.check_writable(stage.folder)
+    for name in not_as_published(experiment, stage.inputs):
+        run.say(f"note: {name} is not the published file (its checksum differs); reading it anyway")
 
-    beats = load_beats(experiment, files)
+    beats = load_beats(experiment, raw)
     split = experiment.data.split
     splits = split_beats(beats, split.fractions, experiment.seed, split.method == "source")
     train_normals = beats.take(splits["train"][beats.take(splits["train"]).normals])
     scaling = experiment.data.scaling
     scaler = Scaler.fit(train_normals.beats, scaling.method, scaling.per)
 
-    artifacts.save_splits(stage.folder, beats, splits, scaler)
+    processed.save_splits(stage.folder, beats, splits, scaler)
     summary = {
         "name": experiment.name,
         "seed": experiment.seed,
@@ -56,7 +58,7 @@ def preprocess(run: Run) -> None:
             for name, places in splits.items()
         },
     }
-    stage.finish(experiment, artifacts.splits_outputs(), summary)
+    stage.finish(experiment, processed.OUTPUTS, summary)
     run.result(summary, *preprocess_tables(summary))
 
 

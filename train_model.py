@@ -1,14 +1,11 @@
 """Stage 2: scaled normal beats to a trained autoencoder."""
 
-import time
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from ecgad.cli import Run, script
-
-# A killed run loses no more than this, and small models do not spend their time on writing.
-SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
 
 def train(
@@ -18,86 +15,77 @@ def train(
     ] = False,
 ) -> None:
     """Train an autoencoder on the normal beats of the training split."""
-    from ecgad import artifacts
+    from ecgad.artifacts import files, manifest, processed, runs
     from ecgad.errors import ConfigError, MismatchError
     from ecgad.summaries import train_tables
 
     if resume and run.overwrite:
         raise ConfigError("--resume goes on, --overwrite starts again: give one of them")
     experiment = run.experiment
-    splits = artifacts.require(experiment.processed_dir, "preprocess", experiment.data_settings)
-    stage = artifacts.Stage(
+    folder, config = experiment.processed_dir, experiment.training
+    splits = manifest.require(folder, "preprocess", experiment.data_settings)
+    stage = manifest.Stage(
         "train", run.run_dir, experiment.training_settings, inputs=splits["outputs"]
     )
-    last = run.run_dir / artifacts.LAST
-    going_on = resume and last.exists()
-    if not run.overwrite and not going_on:
+    unfinished = (run.run_dir / runs.LAST).exists()
+    if not run.overwrite and not (resume and unfinished):
         if summary := stage.finished():
             run.say(f"{run.run_dir} is trained already, from the same splits and settings")
             run.result(summary, *train_tables(summary))
             return
-        if last.exists():
+        if unfinished:
             raise MismatchError(
                 f"{run.run_dir} holds an unfinished training; give --resume to go on with it, or "
                 f"--overwrite to start again"
             )
-    artifacts.check_writable(run.run_dir)
+    files.check_writable(run.run_dir)
 
     import torch
 
-    from ecgad import training
+    from ecgad.detector import restore_model
     from ecgad.models import build_model
+    from ecgad.training import TrainingState, fit, pick_device, prepare
 
-    config = experiment.training
-    device = training.pick_device(run.device)
-    training.prepare(device, experiment.seed)
-    state = training.TrainingState()
-    if going_on:
-        checkpoint = artifacts.load_checkpoint(last)
-        artifacts.check_resumable(checkpoint, stage, last)
-        state = training.TrainingState(**checkpoint.training or {})
-        run.say(f"going on after epoch {state.epoch}")
-
+    device = pick_device(run.device)
+    prepare(device, experiment.seed)
     normals = {}
     for split in ("train", "validation"):
-        beats = artifacts.load_split(experiment.processed_dir, split)
+        beats = processed.load_split(folder, split)
         normals[split] = torch.from_numpy(beats.beats[beats.normals]).to(device)
-    _, n_leads, n_samples = normals["train"].shape
-    description = {
-        "kind": experiment.model.kind,
-        "n_leads": n_leads,
-        "n_samples": n_samples,
-        "parameters": experiment.model.parameters,
-    }
-    model = build_model(**description).to(device)
-    scaler = artifacts.load_scaler(experiment.processed_dir).to_dict()
 
-    def save(state: training.TrainingState) -> None:
-        common = (description, state.best_weights, scaler, stage.settings, stage.inputs)
-        artifacts.save_training(run.run_dir, artifacts.Checkpoint(*common), vars(state))
+    if resume and unfinished:
+        checkpoint = runs.load_resumable(stage)
+        state = TrainingState(**checkpoint.training or {})
+        last = replace(checkpoint, weights=state.weights)
+        model = restore_model(last, run.run_dir / runs.LAST)
+        run.say(f"going on after epoch {state.epoch} of {config.epochs}")
+    else:
+        state = TrainingState()
+        checkpoint = runs.Checkpoint(
+            model={
+                "kind": experiment.model.kind,
+                "n_leads": normals["train"].shape[1],
+                "n_samples": normals["train"].shape[2],
+                "parameters": experiment.model.parameters,
+            },
+            weights={},
+            scaler=processed.load_scaler(folder).to_dict(),
+            settings=stage.settings,
+            inputs=stage.inputs,
+        )
+        model = build_model(**checkpoint.model)
+    model.to(device)
 
-    saved_epoch, saved_at = state.epoch, time.monotonic()
-    say_every = -(-config.epochs // 10)
-    try:
-        with run.progress() as progress:
-            bar = progress.add_task("training", total=config.epochs, completed=state.epoch)
-            for state in training.fit(
-                model, normals["train"], normals["validation"], config, experiment.seed, state
-            ):
-                row = state.history[-1]
-                losses = f"{row['train_loss']:.5f}, validation {row['validation_loss']:.5f}"
-                progress.update(bar, completed=state.epoch, losses=losses)
-                if progress.disable and state.epoch % say_every == 0:
-                    run.say(f"epoch {state.epoch} of {config.epochs}: {config.loss} {losses}")
-                if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
-                    save(state)
-                    saved_epoch, saved_at = state.epoch, time.monotonic()
-    finally:
-        # Also when the user interrupts or the loss diverges: the last good epoch is kept.
-        if state.epoch > saved_epoch:
-            save(state)
-        if state.epoch and not state.finished(config):
-            run.say(f"stopped after epoch {state.epoch}; --resume goes on from there")
+    epochs = fit(model, normals["train"], normals["validation"], config, experiment.seed, state)
+    with (
+        run.progress(state.epoch, config.epochs) as show,
+        runs.TrainingWriter(run.run_dir, replace(checkpoint, settings=stage.settings)) as write,
+    ):
+        for state in epochs:
+            write(state)
+            row = state.history[-1]
+            validation = f"validation {row['validation_loss']:.5f}"
+            show(state.epoch, f"{config.loss} {row['train_loss']:.5f}, {validation}")
 
     summary = {
         "name": experiment.name,
@@ -115,8 +103,8 @@ def train(
         "best_loss": state.best_loss,
         "seconds": sum(row["seconds"] for row in state.history),
     }
-    artifacts.save_config(run.run_dir, experiment)
-    stage.finish(experiment, (artifacts.BEST, artifacts.LAST, artifacts.HISTORY), summary)
+    runs.save_config(run.run_dir, experiment)
+    stage.finish(experiment, runs.TRAINING_OUTPUTS, summary)
     run.result(summary, *train_tables(summary))
 
 

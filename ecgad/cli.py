@@ -4,7 +4,8 @@ import inspect
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +18,6 @@ from ecgad.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.progress import Progress
 
 INTERRUPTED = 130
 
@@ -62,20 +62,31 @@ class Run:
         for part in readable:
             console.print(part, markup=False) if isinstance(part, str) else console.print(part)
 
-    def progress(self) -> "Progress":
-        """A progress bar, shown on a terminal only."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn
+    @contextmanager
+    def progress(self, done: int, total: int) -> Iterator[Callable[[int, str], None]]:
+        """A function that shows how far training has come, and its losses.
 
-        return Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[losses]}"),
-            TimeRemainingColumn(),
+        A bar on a terminal; elsewhere about ten lines in all.
+        """
+        from rich import progress
+
+        with progress.Progress(
+            progress.TextColumn("epoch"),
+            progress.MofNCompleteColumn(),
+            progress.BarColumn(),
+            progress.TextColumn("{task.description}"),
+            progress.TimeRemainingColumn(),
             console=self.console,
             disable=self.quiet or not self.console.is_terminal,
-        )
+        ) as bar:
+            task = bar.add_task("", completed=done, total=total)
+
+            def show(epoch: int, losses: str) -> None:
+                bar.update(task, completed=epoch, description=losses)
+                if bar.disable and epoch % -(-total // 10) == 0:
+                    self.say(f"epoch {epoch} of {total}: {losses}")
+
+            yield show
 
 
 def script(stage: Callable[..., None]) -> None:
@@ -141,9 +152,7 @@ def script(stage: Callable[..., None]) -> None:
     command.__doc__ = stage.__doc__
     # A job that is told to end, by a scheduler or by `timeout`, ends as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app = typer.Typer(
-        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-    )
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(command)
     try:
         code = app(standalone_mode=False)

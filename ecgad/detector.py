@@ -3,21 +3,22 @@
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
-from ecgad import artifacts, scoring
-from ecgad.artifacts import Checkpoint
+from ecgad import scoring
+from ecgad.artifacts import files, runs
+from ecgad.artifacts.runs import Checkpoint
 from ecgad.data.scaling import Scaler
 from ecgad.errors import FileError, MismatchError
-from ecgad.models import build_model
+from ecgad.models import Autoencoder, build_model
 from ecgad.thresholds import Threshold
 
 
 class Detector:
     """Scores raw beats, float32 (n_beats, n_leads, n_samples), in the unit of the training data."""
 
-    def __init__(self, model: nn.Module, scaler: Scaler, score: str, threshold: Threshold) -> None:
+    def __init__(
+        self, model: Autoencoder, scaler: Scaler, score: str, threshold: Threshold
+    ) -> None:
         self.model = model
         self.scaler = scaler
         self.score_name = score
@@ -31,17 +32,17 @@ class Detector:
         MismatchError where the threshold was chosen for another checkpoint.
         """
         run_dir = Path(run_dir)
-        path = run_dir / artifacts.BEST
-        checkpoint = artifacts.load_checkpoint(path)
-        stored = artifacts.load_json(run_dir / artifacts.THRESHOLD)
+        path = run_dir / runs.BEST
+        checkpoint = runs.load_checkpoint(path)
+        stored = files.load_json(run_dir / runs.THRESHOLD)
         try:
             score, digest = stored.pop("score"), stored.pop("checkpoint_sha256")
             threshold = Threshold(**stored)
         except (KeyError, TypeError, AttributeError) as error:
-            raise FileError(f"{run_dir / artifacts.THRESHOLD} is malformed: {error}") from None
-        if digest != artifacts.sha256(path):
+            raise FileError(f"{run_dir / runs.THRESHOLD} is malformed: {error}") from None
+        if digest != files.sha256(path):
             raise MismatchError(
-                f"{run_dir / artifacts.THRESHOLD} was chosen for another checkpoint than {path}; "
+                f"{run_dir / runs.THRESHOLD} was chosen for another checkpoint than {path}; "
                 f"run evaluate_model.py --overwrite"
             )
         model = restore_model(checkpoint, path).to(device)
@@ -72,7 +73,7 @@ class Detector:
         return self.scaler.transform(beats)
 
 
-def restore_model(checkpoint: Checkpoint, path: Path) -> nn.Module:
+def restore_model(checkpoint: Checkpoint, path: Path) -> Autoencoder:
     """The trained model of a checkpoint. Raises FileError where its parts do not fit."""
     try:
         model = build_model(**checkpoint.model)

@@ -1,4 +1,4 @@
-"""How well scores and verdicts tell anomalous from normal beats; the anomalous class is positive."""
+"""How well scores and verdicts tell anomalous from normal beats; anomalous is positive."""
 
 from typing import Any
 

@@ -1,10 +1,12 @@
 """Anomaly scores from reconstruction errors: one number a beat, higher = more anomalous."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from ecgad.models import Autoencoder
 
 # Fixed, since the last digits of a score may depend on it.
 BATCH = 1024
@@ -18,7 +20,7 @@ SCORES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @torch.no_grad()
-def score_beats(model: nn.Module, beats: np.ndarray, score: str) -> tuple[np.ndarray, np.ndarray]:
+def score_beats(model: Autoencoder, beats: np.ndarray, score: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores, float64 (n_beats,), and codes, float32 (n_beats, code_size), of scaled beats.
 
     beats: float32, (n_beats, n_leads, n_samples). score: a name in SCORES.
@@ -33,13 +35,13 @@ def score_beats(model: nn.Module, beats: np.ndarray, score: str) -> tuple[np.nda
 
 
 @torch.no_grad()
-def reconstruct(model: nn.Module, beats: np.ndarray) -> np.ndarray:
+def reconstruct(model: Autoencoder, beats: np.ndarray) -> np.ndarray:
     """Reconstructions of scaled beats (n_beats, n_leads, n_samples), in scaled units."""
     model.eval()
     return torch.cat([model(batch).cpu() for batch in _batches(model, beats)]).numpy()
 
 
-def _batches(model: nn.Module, beats: np.ndarray):  # type: ignore[no-untyped-def]
+def _batches(model: Autoencoder, beats: np.ndarray) -> Iterator[Tensor]:
     device = next(model.parameters()).device
     for start in range(0, len(beats), BATCH):
         yield torch.from_numpy(np.array(beats[start : start + BATCH])).to(device)

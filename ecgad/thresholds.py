@@ -50,9 +50,7 @@ def choose_threshold(
             normals = validation_scores if labels is None else validation_scores[labels == NORMAL]
             value = float(np.quantile(normals, config.quantile))
             parameters = {"quantile": config.quantile}
-            return Threshold(
-                value, "quantile", parameters, "validation", "normal", len(normals)
-            )
+            return Threshold(value, "quantile", parameters, "validation", "normal", len(normals))
         case "mean_std":
             value = float(train_scores.mean() + config.n_std * train_scores.std())
             parameters = {"n_std": config.n_std}

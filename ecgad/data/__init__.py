@@ -5,7 +5,7 @@ from pathlib import Path
 from ecgad.config import Experiment
 from ecgad.data.beats import Beats
 
-__all__ = ["Beats", "load_beats", "raw_files"]
+__all__ = ["Beats", "load_beats", "not_as_published", "raw_files"]
 
 
 def raw_files(experiment: Experiment) -> list[Path]:
@@ -25,6 +25,17 @@ def raw_files(experiment: Experiment) -> list[Path]:
         case "csv":
             assert experiment.data.csv.file is not None
             return [tables.own_csv_file(experiment.raw_dir, experiment.data.csv.file)]
+
+
+def not_as_published(experiment: Experiment, sha256: dict[str, str]) -> list[str]:
+    """Names of files that differ from those which the source is published as."""
+    from ecgad.data import tables, ucr
+
+    remotes = {"ecg5000": ucr.REMOTE, "ecg_csv": tables.ECG_CSV}
+    if experiment.data.source not in remotes:
+        return []
+    published = remotes[experiment.data.source].sha256
+    return [name for name, digest in sha256.items() if published[name] != digest]
 
 
 def load_beats(experiment: Experiment, files: list[Path]) -> Beats:
@@ -48,6 +59,6 @@ def load_beats(experiment: Experiment, files: list[Path]) -> Beats:
         case "ecg_csv":
             return tables.read_ecg_csv(*files)
         case "csv":
-            return tables.read_csv(
-                *files, data.csv.label_column, data.csv.normal_label, data.csv.header
-            )
+            (file,) = files
+            csv = data.csv
+            return tables.read_csv(file, csv.label_column, csv.normal_label, csv.header)

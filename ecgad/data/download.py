@@ -1,11 +1,10 @@
 """Public data sets, fetched once and verified."""
 
-import hashlib
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecgad.artifacts.files import sha256
 from ecgad.errors import FileError
 
 
@@ -53,10 +52,4 @@ def fetch(remote: Remote, folder: Path) -> None:
                     f"{by_hand}"
                 )
         for name in remote.sha256:
-            os.replace(Path(temporary, name), folder / name)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+            Path(temporary, name).replace(folder / name)

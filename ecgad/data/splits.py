@@ -32,9 +32,7 @@ def split_beats(
         cuts = np.rint(ends * len(rows)).astype(int)
         for part, rows_of_part in zip(dealt, np.split(rows, cuts[:-1]), strict=True):
             part.append(rows_of_part)
-    splits = {
-        name: np.sort(np.concatenate(part)) for name, part in zip(SPLITS, dealt, strict=True)
-    }
+    splits = {name: np.sort(np.concatenate(part)) for name, part in zip(SPLITS, dealt, strict=True)}
 
     for name, rows in splits.items():
         part_of = beats.take(rows)

@@ -129,7 +129,7 @@ def synthesise(
 
 
 def _draw_kinds(rng: np.random.Generator, n_beats: int, anomalous_fraction: float) -> np.ndarray:
-    """The kind of each beat, as a place in SYMBOLS; the share of each is exact, the order random."""
+    """The kind of each beat, as a place in SYMBOLS: exact shares in random order."""
     shares = np.array([kind.share for kind in KINDS.values()]) * anomalous_fraction
     shares[0] = 1 - anomalous_fraction
     # The anomalous kinds first, so that rounding favours them in a short signal.
@@ -182,7 +182,7 @@ def _add_waves(
         width = of_kind("width") * spread * (1 + 0.04 * rng.standard_normal(n_beats))
         jitter = 0.004 * rng.standard_normal(n_beats) * (WAVES[wave] != "R")
         centre = times + (of_kind("centre") + jitter) * spread
-        # Beyond 4.5 standard deviations a wave is under 0.05 microvolts for each millivolt of its height.
+        # Beyond 4.5 standard deviations, 0.05 microvolts are left of each millivolt.
         reach = int(np.ceil(4.5 * width.max() * sampling_rate))
         at = np.rint(centre * sampling_rate).astype(int)[:, None] + np.arange(-reach, reach + 1)
         z = (at / sampling_rate - centre[:, None]) / width[:, None]

@@ -1,6 +1,7 @@
 """Beats from CSV tables, one beat a row: TensorFlow's `ecg.csv` and a user's own."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,8 @@ def read_csv(
         if frame[column].isna().any():
             line = int(np.flatnonzero(frame[column].isna())[0]) + first_line
             raise FileError(f"{path}, line {line}: no label in column {column}")
-        symbols = np.array([_symbol(label) for label in frame.pop(column)])
+        symbols = np.array([_symbol(label) for label in frame[column]])
+        frame = frame.drop(columns=column)
         normal = symbols == _symbol(normal_label)
         if not normal.any():
             raise FileError(
@@ -124,7 +126,7 @@ def _is_number(text: object) -> bool:
     return True
 
 
-def _column(frame: pd.DataFrame, path: Path, label_column: str | int) -> str | int:
+def _column(frame: pd.DataFrame, path: Path, label_column: str | int) -> Any:
     """The name of the label's column in this frame."""
     if label_column in frame.columns:
         return label_column
@@ -148,7 +150,7 @@ def _numbers(frame: pd.DataFrame, path: Path, first_line: int) -> np.ndarray:
     bad = ~np.isfinite(values)
     if bad.any():
         row, column = (int(place[0]) for place in np.nonzero(bad))
-        cell = frame.iat[row, column]
+        cell: Any = frame.iat[row, column]
         missing = pd.isna(cell)
         if missing and bad[row, column:].all():
             what = f"the row ends after {column} of {frame.shape[1]} samples"

@@ -1,9 +1,11 @@
 """Convolutional autoencoder: pooled convolutions down to a code, transposed or upsampled back."""
 
-from torch import Tensor, nn
+from torch import nn
+
+from ecgad.models.autoencoder import Autoencoder
 
 
-class CnnAutoencoder(nn.Module):
+class CnnAutoencoder(Autoencoder):
     """`depth` times convolution, batch normalisation, ReLU and max pooling by 2; then the way back.
 
     Beats have the shape (n_beats, n_leads, n_samples), codes (n_beats, code_size). The decoder
@@ -24,7 +26,7 @@ class CnnAutoencoder(nn.Module):
         decoder: str = "transposed",
         output: str = "linear",
     ) -> None:
-        super().__init__()
+        super().__init__(n_leads, n_samples)
         length = n_samples >> depth
         if length < 1:
             raise ValueError(
@@ -64,15 +66,3 @@ class CnnAutoencoder(nn.Module):
             nn.Sigmoid() if output == "sigmoid" else nn.Identity(),
             nn.Unflatten(1, (n_leads, n_samples)),
         )
-
-    def encode(self, beats: Tensor) -> Tensor:
-        """Codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
-        return self.encoder(beats)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
-        return self.decoder(codes)
-
-    def forward(self, beats: Tensor) -> Tensor:
-        """Reconstructions, of the shape of `beats`."""
-        return self.decode(self.encode(beats))

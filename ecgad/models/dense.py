@@ -1,8 +1,11 @@
 """Dense autoencoder: the whole beat through a stack of fully connected layers and back."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
+
+from ecgad.models.autoencoder import Autoencoder
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -12,7 +15,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-class DenseAutoencoder(nn.Module):
+class DenseAutoencoder(Autoencoder):
     """Fully connected encoder and its mirror image.
 
     Beats have the shape (n_beats, n_leads, n_samples), codes (n_beats, code_size). Each layer but
@@ -30,29 +33,17 @@ class DenseAutoencoder(nn.Module):
         activation: str = "gelu",
         output: str = "linear",
     ) -> None:
-        super().__init__()
+        super().__init__(n_leads, n_samples)
         widths = [n_leads * n_samples, *layers, code_size]
         self.encoder = nn.Sequential(nn.Flatten(), *_stack(widths, activation))
         decoder = _stack(widths[::-1], activation)
         decoder[-1] = nn.Sigmoid() if output == "sigmoid" else nn.Identity()
         self.decoder = nn.Sequential(*decoder, nn.Unflatten(1, (n_leads, n_samples)))
 
-    def encode(self, beats: Tensor) -> Tensor:
-        """Codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
-        return self.encoder(beats)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
-        return self.decoder(codes)
-
-    def forward(self, beats: Tensor) -> Tensor:
-        """Reconstructions, of the shape of `beats`."""
-        return self.decode(self.encode(beats))
-
 
 def _stack(widths: list[int], activation: str) -> list[nn.Module]:
     modules: list[nn.Module] = []
-    for wide, narrow in zip(widths, widths[1:], strict=False):
+    for wide, narrow in pairwise(widths):
         linear = nn.Linear(wide, narrow)
         nn.init.xavier_uniform_(linear.weight)
         nn.init.zeros_(linear.bias)

@@ -3,8 +3,10 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ecgad.models.autoencoder import Autoencoder
 
-class LstmAutoencoder(nn.Module):
+
+class LstmAutoencoder(Autoencoder):
     """LSTM encoder to a code, one LSTM layer that unrolls the code into the beat.
 
     Beats have the shape (n_beats, n_leads, n_samples), codes (n_beats, code_size). Each step reads
@@ -22,9 +24,7 @@ class LstmAutoencoder(nn.Module):
         code_size: int = 8,
         patch_size: int = 10,
     ) -> None:
-        super().__init__()
-        self.n_leads = n_leads
-        self.n_samples = n_samples
+        super().__init__(n_leads, n_samples)
         self.patch_size = patch_size
         self.n_steps = -(-n_samples // patch_size)
         width = n_leads * patch_size
@@ -47,7 +47,3 @@ class LstmAutoencoder(nn.Module):
         hidden, _ = self.decoder(codes.unsqueeze(1).expand(-1, self.n_steps, -1))
         patches = self.to_patch(hidden).unflatten(2, (self.n_leads, self.patch_size))
         return patches.transpose(1, 2).flatten(2)[:, :, : self.n_samples]
-
-    def forward(self, beats: Tensor) -> Tensor:
-        """Reconstructions, of the shape of `beats`."""
-        return self.decode(self.encode(beats))

@@ -1,0 +1,92 @@
+"""Single files: written under a temporary name, flushed, then renamed; read without pickle."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ecgad.errors import ConfigError, FileError
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder, and raise ConfigError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write into {folder}: {error.strerror}; choose another folder"
+        ) from None
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp lets only the owner read; a file that takes its place is as open as others are.
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def save_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole, or not at all."""
+    with written(path) as file:
+        file.write(content)
+
+
+def save_json(path: Path, content: Any) -> None:
+    """Write plain values as JSON; NaN and infinities have no place in it."""
+    save_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def load_json(path: Path) -> Any:
+    """Plain values from JSON. Raises FileError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot read {path}: {error}") from None
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as `.npy`, without pickle."""
+    with written(path) as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def load_array(path: Path) -> np.ndarray:
+    """A memory-mapped array. Raises FileError."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal. Raises FileError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None

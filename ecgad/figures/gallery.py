@@ -1,0 +1,146 @@
+"""The pictures of a run, in the order of its report."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ecgad.artifacts import files, processed, runs
+from ecgad.config import Experiment
+from ecgad.data.beats import Beats
+from ecgad.data.splits import SPLITS
+from ecgad.figures import data, detection, model
+
+# Title of the pictures of examples, and what their caption says.
+EXAMPLES = {
+    "normal": ("Normal beats", "Typical normal test beats: scores near the median."),
+    "anomalous": (
+        "Anomalous beats",
+        "Typical anomalous test beats, the classes taking turns: scores near the median of each.",
+    ),
+    "false_alarm_worst": (
+        "Worst false alarms",
+        "Normal test beats called anomalous, by the highest score.",
+    ),
+    "false_alarm_mildest": (
+        "Mildest false alarms",
+        "Normal test beats called anomalous, by the lowest score.",
+    ),
+    "missed_worst": ("Worst misses", "Anomalous test beats called normal, by the lowest score."),
+    "missed_mildest": (
+        "Mildest misses",
+        "Anomalous test beats called normal, by the highest score.",
+    ),
+    "lowest": ("Lowest scores", "The test beats that the model reconstructs best."),
+    "highest": ("Highest scores", "The test beats that the model reconstructs worst."),
+}
+
+
+def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figure]]:
+    """Name, caption and figure of each picture that the results of a run allow."""
+    folder = experiment.processed_dir
+    scaler = processed.load_scaler(folder)
+
+    def unscaled(beats: Beats) -> Beats:
+        return replace(beats, beats=scaler.inverse_transform(beats.beats))
+
+    splits = {split: processed.load_split(folder, split) for split in SPLITS}
+    metrics = files.load_json(run_dir / runs.METRICS)
+    n_examples = experiment.figures.examples
+    labelled = splits["test"].labels is not None
+
+    train = unscaled(splits["train"])
+    yield (
+        "class_examples",
+        "Beats of each class as the source has them, from the training split.",
+        data.class_examples(train, n_examples),
+    )
+    yield (
+        "label_distribution",
+        "Beats of each class in each split.",
+        data.label_distribution(splits),
+    )
+    yield (
+        "class_profiles",
+        "Mean beat of each class, and how much single beats differ from it (training split).",
+        data.class_profiles(train),
+    )
+    yield (
+        "rolling_statistics",
+        "Level and variability along the mean beat of each class (training split).",
+        data.rolling_statistics(train),
+    )
+    yield (
+        "training_history",
+        "Loss on normal training beats and on normal validation beats, which the best epoch is "
+        "chosen by.",
+        model.training_history(runs.load_history(run_dir), experiment.training.loss),
+    )
+
+    test_scores = files.load_array(run_dir / runs.SCORES["test"])
+    threshold = metrics["threshold"]["value"]
+    for kind, (places, made) in runs.load_examples(run_dir).items():
+        if not len(places):
+            continue
+        title, caption = EXAMPLES[kind]
+        shown = places[: 2 * n_examples]
+        figure = model.reconstructions(
+            unscaled(splits["test"].take(shown)),
+            scaler.inverse_transform(made[: len(shown)]),
+            test_scores[shown],
+            threshold,
+            title,
+        )
+        yield f"reconstructions_{kind}", caption, figure
+
+    yield (
+        "score_distributions",
+        "Scores of the test beats; right of the threshold a beat is called anomalous.",
+        detection.score_distributions(
+            test_scores, splits["test"].labels, threshold, experiment.evaluation.score
+        ),
+    )
+    if labelled:
+        yield from _with_labels(splits, run_dir, metrics)
+    codes = np.asarray(files.load_array(run_dir / runs.CODES))
+    yield (
+        "latent_space",
+        "Codes of the test beats on their first two principal components.",
+        model.latent_space(codes, splits["test"]),
+    )
+
+
+def _with_labels(
+    splits: dict[str, Beats], run_dir: Path, metrics: dict
+) -> Iterator[tuple[str, str, Figure]]:
+    entries = {split: metrics[split] for split in ("validation", "test")}
+    curves = {
+        split: (
+            files.load_array(run_dir / runs.SCORES[split]),
+            np.asarray(splits[split].labels),
+            entry,
+        )
+        for split, entry in entries.items()
+    }
+    yield (
+        "roc_curve",
+        "Sensitivity against false alarms as the threshold moves.",
+        detection.roc_curve(curves),
+    )
+    yield (
+        "precision_recall_curve",
+        "Precision against recall as the threshold moves; anomalous beats are the positive class.",
+        detection.precision_recall_curve(curves),
+    )
+    yield (
+        "confusion_matrices",
+        "Verdicts at the threshold; shares are of the beats with that label.",
+        detection.confusion_matrices(entries),
+    )
+    yield (
+        "recall_by_class",
+        "Which share of each class of anomaly is found at the threshold.",
+        detection.recall_by_class(entries, metrics["class_names"]),
+    )

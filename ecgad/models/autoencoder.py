@@ -1,0 +1,27 @@
+"""What all autoencoders have in common."""
+
+from torch import Tensor, nn
+
+
+class Autoencoder(nn.Module):
+    """Beats (n_beats, n_leads, n_samples) to codes (n_beats, code_size) and back."""
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def __init__(self, n_leads: int, n_samples: int) -> None:
+        super().__init__()
+        self.n_leads = n_leads
+        self.n_samples = n_samples
+
+    def encode(self, beats: Tensor) -> Tensor:
+        """Codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
+        return self.encoder(beats)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
+        return self.decoder(codes)
+
+    def forward(self, beats: Tensor) -> Tensor:
+        """Reconstructions, of the shape of `beats`."""
+        return self.decode(self.encode(beats))

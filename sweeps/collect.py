@@ -1,0 +1,56 @@
+"""One CSV row a run from `evaluate_model.py --json` lines, and mean ± deviation by experiment."""
+
+import csv
+import json
+import statistics
+import sys
+from pathlib import Path
+
+COLUMNS = (
+    "auroc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+    "mcc",
+    "threshold",
+)
+SHOWN = ("auroc", "average_precision", "accuracy", "specificity", "recall")
+
+
+def main(lines: Path, table: Path) -> None:
+    """Write the table, and print the test metrics of each experiment over its seeds."""
+    runs = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    runs.sort(key=lambda run: (run["name"], run["seed"]))
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        splits = ("validation", "test")
+        columns = [f"{split}_{column}" for split in splits for column in COLUMNS]
+        writer.writerow(["name", "seed", "model", "score", "threshold_method", *columns])
+        for run in runs:
+            values = [run[split][column] for split in splits for column in COLUMNS]
+            method = run["threshold"]["method"]
+            writer.writerow([run["name"], run["seed"], run["model"], run["score"], method, *values])
+
+    print("| experiment | seeds | " + " | ".join(f"test {name}" for name in SHOWN) + " |")
+    print("|---" * (2 + len(SHOWN)) + "|")
+    for name in sorted({run["name"] for run in runs}):
+        entries = [run["test"] for run in runs if run["name"] == name]
+        cells = [_mean(entries, column) for column in SHOWN]
+        print(f"| {name} | {len(entries)} | " + " | ".join(cells) + " |")
+
+
+def _mean(entries: list[dict], column: str) -> str:
+    values = [entry[column] for entry in entries if entry[column] is not None]
+    if not values:
+        return "-"
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Run all four stages for every config and seed, and collect the results in one CSV.
+#
+#   sweeps/grid.sh -o DIR [-s "0 1 2"] [-f] CONFIG... [-- OPTION...]
+#
+# -o DIR   gets a folder for each run, metrics.jsonl and results.csv
+# -s SEEDS seeds, in quotes (default "0 1 2 3 4")
+# -f       no figures
+# OPTION   for all stages, such as --set data.raw_dir=FOLDER
+#
+# What is done is not done again, and an interrupted training goes on where it stopped, so that the
+# same command can be given after a break. A run that fails is reported and the others go on.
+set -uo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+python=${PYTHON:-python3}
+out="" seeds="0 1 2 3 4" figures=1
+
+usage() {
+    sed -n '4,9s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+
+while getopts "o:s:f" option; do
+    case $option in
+        o) out=$OPTARG ;;
+        s) seeds=$OPTARG ;;
+        f) figures="" ;;
+        *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+configs=()
+while [ $# -gt 0 ] && [ "$1" != "--" ]; do
+    configs+=("$1")
+    shift
+done
+[ $# -gt 0 ] && shift
+[ -n "$out" ] && [ ${#configs[@]} -gt 0 ] || usage
+
+mkdir -p "$out"
+failed=0
+for config in "${configs[@]}"; do
+    for seed in $seeds; do
+        name=$(basename "$config" .yaml)-seed$seed
+        options=(--config "$config" --seed "$seed" --run-dir "$out/$name/run"
+            --set "data.processed_dir=$out/$name/data" "$@")
+        echo "== $name" >&2
+        if "$python" "$here/preprocess_data.py" "${options[@]}" --quiet >/dev/null &&
+            "$python" "$here/train_model.py" "${options[@]}" --resume --quiet >/dev/null &&
+            "$python" "$here/evaluate_model.py" "${options[@]}" --json --quiet \
+                >"$out/$name/metrics.json.new" &&
+            mv "$out/$name/metrics.json.new" "$out/$name/metrics.json" &&
+            { [ -z "$figures" ] ||
+                "$python" "$here/visualize_results.py" "${options[@]}" --quiet >/dev/null; }; then
+            continue
+        else
+            code=$?
+        fi
+        # Ctrl-C ends the sweep, not only the run.
+        [ "$code" -eq 130 ] && exit 130
+        echo "== $name failed (exit code $code)" >&2
+        failed=1
+    done
+done
+
+cat "$out"/*/metrics.json >"$out/metrics.jsonl" 2>/dev/null || exit 1
+"$python" "$here/sweeps/collect.py" "$out/metrics.jsonl" "$out/results.csv" || exit $?
+exit $failed

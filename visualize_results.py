@@ -1,0 +1,59 @@
+"""Stage 4: what the other stages wrote, as pictures and one report."""
+
+from ecgad.cli import Run, script
+
+
+def visualize(run: Run) -> None:
+    """Draw the data, the training, the reconstructions and the verdicts, and write a report."""
+    from ecgad.artifacts import files, manifest, runs
+
+    experiment = run.experiment
+    splits = manifest.require(experiment.processed_dir, "preprocess", experiment.data_settings)
+    trained = manifest.require(run.run_dir, "train", experiment.training_settings)
+    evaluated = manifest.require(run.run_dir, "evaluate", experiment.evaluation_settings)
+    made_from = {runs.BEST: trained["outputs"][runs.BEST], **splits["outputs"]}
+    what = f"{run.run_dir / runs.METRICS} was measured with"
+    manifest.check_same(evaluated["inputs"], made_from, what, "evaluate_model.py")
+    history = {runs.HISTORY: trained["outputs"][runs.HISTORY]}
+    stage = manifest.Stage(
+        "visualize",
+        run.run_dir,
+        experiment.figures_settings,
+        inputs={**evaluated["outputs"], **history, **splits["outputs"]},
+    )
+    if not run.overwrite and (summary := stage.finished()):
+        run.say(f"{run.run_dir} is drawn already, from the same results and settings")
+        run.result(summary, *_lines(summary))
+        return
+    files.check_writable(run.run_dir)
+
+    from ecgad import report
+    from ecgad.figures.gallery import draw
+
+    figures = {}
+    for name, caption, figure in draw(experiment, run.run_dir):
+        png = runs.save_figure(run.run_dir, name, figure, experiment.figures.dpi)
+        figures[name] = (caption, png)
+    metrics = files.load_json(run.run_dir / runs.METRICS)
+    page = report.render(metrics, trained["summary"], figures)
+    files.save_bytes(run.run_dir / runs.REPORT, page.encode())
+    summary = {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "report": str(run.run_dir / runs.REPORT),
+        "figures": [str(run.run_dir / runs.figure_file(name)) for name in figures],
+    }
+    outputs = [runs.REPORT, *map(runs.figure_file, figures)]
+    runs.save_config(run.run_dir, experiment)
+    stage.finish(experiment, outputs, summary)
+    run.result(summary, *_lines(summary))
+
+
+def _lines(summary: dict[str, object]) -> list[str]:
+    figures = summary["figures"]
+    assert isinstance(figures, list)
+    return [f"{len(figures)} figures", f"report: {summary['report']}"]
+
+
+if __name__ == "__main__":
+    script(visualize)
