@@ -12,7 +12,9 @@
 # same command can be given after a break. A run that fails is reported and the others go on.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
-python=${PYTHON:-python3}
+# The environment that make built, unless PYTHON names another.
+python=${PYTHON:-$here/.venv/bin/python}
+command -v "$python" >/dev/null || python=python3
 out="" seeds="0 1 2 3 4" figures=1
 
 usage() {

@@ -1,0 +1,99 @@
+"""What the tests share: tiny data, the scripts as processes and in-process, the real data."""
+
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+SMOKE = REPOSITORY / "configs" / "smoke.yaml"
+STAGES = ("preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py")
+
+
+@dataclass
+class Outcome:
+    code: int
+    stdout: str
+    stderr: str
+
+
+Call = Callable[..., Outcome]
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Call:
+    """Run a script as a process of its own in an empty folder."""
+
+    def run(script: str, *arguments: str | Path) -> Outcome:
+        done = subprocess.run(
+            [sys.executable, str(REPOSITORY / script), *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Call:
+    """Run a script in this process, which saves the seconds that importing torch takes."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(script: str, *arguments: str | Path) -> Outcome:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(REPOSITORY / script), run_name="__main__")
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def fails(script: Call) -> Callable[..., str]:
+    """Run a script that has to fail with this code and one line of explanation; return the line."""
+
+    def run(code: int, name: str, *arguments: str | Path) -> str:
+        outcome = script(name, *arguments)
+        assert outcome.code == code, outcome.stderr
+        assert outcome.stdout == ""
+        errors = [line for line in outcome.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1
+        assert outcome.stderr.endswith(errors[0] + "\n")
+        assert "Traceback" not in outcome.stderr
+        return errors[0]
+
+    return run
+
+
+@pytest.fixture
+def stages(script: Call) -> Callable[..., None]:
+    """Run the first stages, each of which has to succeed."""
+
+    def run(names: Sequence[str], *arguments: str | Path) -> None:
+        for name in names:
+            outcome = script(name, *arguments)
+            assert outcome.code == 0, outcome.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ecg5000() -> Path:
+    """The folder of the real ECG5000 files."""
+    folder = Path(os.environ.get("ECGAD_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "ecg5000" / "ECG5000_TRAIN.ts").exists():
+        pytest.skip(f"no real ECG in {folder}; set ECGAD_TEST_DATA")
+    return (folder / "ecg5000").absolute()

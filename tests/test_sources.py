@@ -1,0 +1,157 @@
+"""Sources: what they read, and what they refuse."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecgad.data.synthetic import BEFORE_R, BLOCK, KINDS, synthesise
+from ecgad.data.tables import read_csv, read_ecg_csv
+from ecgad.data.ucr import ecg5000_files, read_ecg5000, read_ts, read_txt
+from ecgad.errors import FileError
+
+
+def test_ecg5000_is_read_whole_from_both_forms(ecg5000: Path) -> None:
+    files = ecg5000_files(ecg5000)
+    assert [file.suffix for file in files] == [".ts", ".ts"]
+    beats = read_ecg5000(*files)
+    assert beats.beats.shape == (5000, 1, 140)
+    assert beats.beats.dtype == np.float32
+    assert beats.class_counts == {"1": 2919, "2": 1767, "4": 194, "3": 96, "5": 24}
+    assert beats.labels is not None
+    assert beats.labels.sum() == 5000 - 2919
+    assert beats.in_test is not None
+    assert beats.in_test.sum() == 4500
+    as_text = read_ecg5000(ecg5000 / "ECG5000_TRAIN.txt", ecg5000 / "ECG5000_TEST.txt")
+    np.testing.assert_array_equal(beats.symbols, as_text.symbols)
+    np.testing.assert_allclose(beats.beats, as_text.beats, atol=1e-6)
+
+
+def test_ecg_csv_labels_are_flipped(ecg5000: Path) -> None:
+    beats = read_ecg_csv(ecg5000 / "ecg.csv")
+    assert beats.beats.shape == (4998, 1, 140)
+    assert beats.labels is not None
+    assert np.bincount(beats.labels).tolist() == [2919, 2079]
+    # The first row is the first beat of ECG5000, a normal one.
+    np.testing.assert_allclose(beats.beats[0, 0, :2], [-0.11252183, -2.8272038], rtol=1e-6)
+    assert beats.labels[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("@data\n1,2,3:1\n1,2", ["line 3", "cut short"]),
+        ("@data\n1,2,3:1\n1,2:1\n", ["line 3", "2 values", "3"]),
+        ("@data\n1,2,3:1\n1,x,3:1\n", ["line 3", "x"]),
+        ("@data\n1,2,3:1\n1,?,3:1\n", ["line 3"]),
+        ("@data\n1,nan,3:1\n", ["line 2", "not finite"]),
+        ("@data\n", ["no beats"]),
+        ("1,2,3:1\n", ["@data"]),
+    ],
+)
+def test_malformed_ts_is_refused_by_line(tmp_path: Path, content: str, words: list[str]) -> None:
+    path = tmp_path / "cut.ts"
+    path.write_text(content)
+    with pytest.raises(FileError) as error:
+        read_ts(path)
+    for word in ["cut.ts", *words]:
+        assert word in str(error.value)
+
+
+def test_malformed_txt_is_refused_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "cut.txt"
+    path.write_text("1.0 2 3\n2.0 2\n")
+    with pytest.raises(FileError, match=r"cut\.txt, line 2: 2 values"):
+        read_txt(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a,b,c,label\n1,2,3,N\n1,oops,3,V\n", ["line 3", "column b", "'oops'"]),
+        ("a,b,c,label\n1,2,3,N\n1,,3,V\n", ["line 3", "column b", "missing"]),
+        ("a,b,c,label\n1,2,3,N\n1,nan,3,V\n", ["line 3", "column b", "missing"]),
+        ("a,b,c,label\n1,2,3,N\n1,inf,3,V\n", ["line 3", "column b", "inf"]),
+        ("label,a,b,c\nN,1,2,3\nV,1\n", ["line 3", "ends after 1 of 3 samples"]),
+        ("a,b,c,label\n1,2,3,N\n1,2,3,V,9\n", ["line 3"]),
+        ("a,b,c,label\n1,2,3,N\n1,2,3,\n", ["line 3", "no label"]),
+        ("a,b,c,label\n1,2,3,N\n1,2,3,N\n", ["only one class"]),
+        ("a,b,c,label\n1,2,3,V\n1,2,3,A\n", ["normal label 'N'", "A, V"]),
+        ("a,b,c,class\n1,2,3,N\n", ["no column 'label'", "class"]),
+        ("1,2,3,4\n5,6,7,8\n", ["data.csv.header: false"]),
+        ("a,b,c,label\n", ["no rows"]),
+        ("", ["empty"]),
+    ],
+)
+def test_malformed_csv_is_refused_by_cell(tmp_path: Path, content: str, words: list[str]) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(content)
+    with pytest.raises(FileError) as error:
+        read_csv(path, label_column="label", normal_label="N")
+    for word in ["own.csv", *words]:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_own_csv_with_and_without_labels(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("label,a,b\n0,1,2\n1.0,3,4\n0,5,6\n")
+    beats = read_csv(path, label_column="label", normal_label=0)
+    assert beats.beats.tolist() == [[[1, 2]], [[3, 4]], [[5, 6]]]
+    assert beats.labels is not None
+    assert beats.labels.tolist() == [0, 1, 0]
+    assert beats.symbols.tolist() == ["0", "1", "0"]
+
+    path.write_text("1,2\n3,4\n")
+    beats = read_csv(path, header=False)
+    assert beats.labels is None
+    assert beats.normals.tolist() == [0, 1]
+    path.write_text("1,2,N\n3,4,V\n")
+    beats = read_csv(path, label_column=2, normal_label="N", header=False)
+    assert beats.symbols.tolist() == ["N", "V"]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("1," * 140 + "2", ["line 3", "label 2"]),
+        ("1," * 139 + "1", ["line 3", "140 of 141"]),
+        ("x," + "1," * 139 + "1", ["line 3", "'x'"]),
+    ],
+)
+def test_malformed_ecg_csv_is_refused(tmp_path: Path, row: str, words: list[str]) -> None:
+    path = tmp_path / "ecg.csv"
+    path.write_text("\n".join(["1," * 140 + "1", "1," * 140 + "0", row]))
+    with pytest.raises(FileError) as error:
+        read_ecg_csv(path)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_synthetic_beats_are_seeded_and_mixed() -> None:
+    beats = synthesise(BLOCK + 1000, anomalous_fraction=0.25, seed=3)
+    again = synthesise(BLOCK + 1000, anomalous_fraction=0.25, seed=3)
+    np.testing.assert_array_equal(beats.beats, again.beats)
+    assert not np.array_equal(beats.beats, synthesise(BLOCK + 1000, 0.25, seed=4).beats)
+    assert beats.labels is not None
+    assert beats.labels.mean() == 0.25
+    assert set(beats.symbols) == set(KINDS)
+    assert np.isfinite(beats.beats).all()
+
+
+def test_synthetic_beats_are_the_waves_they_say() -> None:
+    """Without noise, the mean normal beat is the sum of its Gaussians where no other beat is."""
+    rate, n = 250.0, 200
+    beats = synthesise(3000, 0.1, n_samples=n, sampling_rate=rate, heart_rate=60, noise=0)
+    mean = beats.beats[beats.symbols == "N", 0].mean(axis=0)
+    time = (np.arange(n) - round(BEFORE_R * n)) / rate
+    kind = KINDS["N"]
+    waves = zip(kind.amplitude, kind.width, kind.centre, strict=True)
+    expected = np.sum([a * np.exp(-0.5 * ((time - c) / w) ** 2) for a, w, c in waves], axis=0)
+    alone = (time > -0.25) & (time < 0.45)
+    # What varies from beat to beat widens the R peak by rounding to a sample; the rest is close.
+    np.testing.assert_allclose(mean[alone], expected[alone], atol=0.08)
+    assert abs(np.argmax(mean) - round(BEFORE_R * n)) <= 1
+    # The T wave of the closed form has its top where the mean beat has it.
+    late = time > 0.15
+    assert abs(time[late][mean[late].argmax()] - kind.centre[4]) < 0.02

@@ -1,0 +1,123 @@
+"""Thresholds and metrics against brute force and closed forms."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from ecgad.config import ThresholdConfig
+from ecgad.data.beats import Beats
+from ecgad.errors import ConfigError
+from ecgad.metrics import _resampled, bootstrap_intervals, evaluate_scores
+from ecgad.thresholds import Threshold, best_threshold, choose_threshold
+
+
+def scored(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores with ties, and labels."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n) < 0.3).astype(np.int8)
+    return np.round(rng.normal(size=n) + labels, 1), labels
+
+
+GOODNESS = {
+    "best_accuracy": sk.accuracy_score,
+    "best_f1": lambda labels, predicted: sk.f1_score(labels, predicted, zero_division=0),
+    "youden": sk.balanced_accuracy_score,
+}
+
+
+@pytest.mark.parametrize("criterion", list(GOODNESS))
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_threshold_is_that_of_brute_force(criterion: str, seed: int) -> None:
+    scores, labels = scored(80, seed)
+
+    def goodness(threshold: float) -> float:
+        return float(GOODNESS[criterion](labels, (scores > threshold).astype(int)))
+
+    every = [-np.inf, *np.unique(scores)]
+    chosen = best_threshold(scores, labels, criterion)
+    assert goodness(chosen) == pytest.approx(max(map(goodness, every)))
+
+
+@pytest.mark.parametrize("criterion", list(GOODNESS))
+def test_a_clean_gap_is_cut_in_its_middle(criterion: str) -> None:
+    scores, labels = np.array([0.3, 0.1, 2.0, 1.0]), np.array([0, 0, 1, 1])
+    assert best_threshold(scores, labels, criterion) == pytest.approx(0.65)
+
+
+def test_thresholds_without_labels() -> None:
+    rng = np.random.default_rng(0)
+    train, validation = rng.exponential(size=1000), rng.exponential(size=500)
+    labels = (np.arange(500) < 100).astype(np.int8)
+    chosen = choose_threshold(ThresholdConfig(quantile=0.9), train, validation, labels)
+    assert chosen.value == np.quantile(validation[100:], 0.9)
+    assert (chosen.split, chosen.beats, chosen.n) == ("validation", "normal", 400)
+    chosen = choose_threshold(ThresholdConfig(quantile=0.9), train, validation, None)
+    assert chosen.n == 500
+    chosen = choose_threshold(ThresholdConfig(method="mean_std", n_std=3), train, validation, None)
+    assert chosen.value == pytest.approx(train.mean() + 3 * train.std())
+    chosen = choose_threshold(ThresholdConfig(method="fixed", value=0.5), train, validation, None)
+    assert (chosen.value, chosen.split) == (0.5, None)
+
+
+@pytest.mark.parametrize("method", list(GOODNESS))
+def test_thresholds_that_need_labels_say_so(method: str) -> None:
+    scores = np.arange(5.0)
+    config = ThresholdConfig.model_validate({"method": method})
+    with pytest.raises(ConfigError, match="needs labelled validation beats"):
+        choose_threshold(config, scores, scores, None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_resampled_metrics_are_those_of_scikit_learn(seed: int) -> None:
+    """A resample by counts has the metrics of the resample written out."""
+    scores, labels = scored(200, seed)
+    threshold = 0.45
+    drawn = np.random.default_rng(seed).integers(0, 200, 200)
+    counts = np.bincount(drawn, minlength=200)
+    order = np.argsort(-scores)
+    tp = np.r_[0, np.cumsum(counts[order] * (labels[order] == 1))]
+    fp = np.r_[0, np.cumsum(counts[order] * (labels[order] == 0))]
+    ends = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])
+    found = _resampled(tp, fp, ends, int((scores > threshold).sum()))
+
+    truth, score = labels[drawn], scores[drawn]
+    predicted = score > threshold
+    assert found == pytest.approx(
+        {
+            "auroc": sk.roc_auc_score(truth, score),
+            "average_precision": sk.average_precision_score(truth, score),
+            "accuracy": sk.accuracy_score(truth, predicted),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, predicted),
+            "precision": sk.precision_score(truth, predicted),
+            "recall": sk.recall_score(truth, predicted),
+            "specificity": sk.recall_score(1 - truth, ~predicted),
+            "f1": sk.f1_score(truth, predicted),
+            "mcc": sk.matthews_corrcoef(truth, predicted),
+        }
+    )
+
+
+def test_bootstrap_interval_of_a_share_is_the_normal_one() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(4000) < 0.5).astype(np.int8)
+    scores = np.where(rng.random(4000) < 0.9, labels, 1 - labels).astype(float)
+    threshold = Threshold(0.5, "fixed", {}, None, None, 0)
+    low, high = bootstrap_intervals(scores, labels, threshold, 1000, seed=0)["accuracy"]
+    accuracy = np.mean((scores > 0.5) == labels)
+    half = 1.96 * np.sqrt(accuracy * (1 - accuracy) / 4000)
+    assert low == pytest.approx(accuracy - half, abs=0.15 * half)
+    assert high == pytest.approx(accuracy + half, abs=0.15 * half)
+
+
+def test_metrics_of_a_split() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1], np.int8)
+    symbols = np.array(["N", "N", "N", "V", "V", "S"])
+    beats = Beats(np.zeros((6, 1, 4), np.float32), symbols, labels, np.arange(6))
+    threshold = Threshold(2.5, "fixed", {}, None, None, 0)
+    entry = evaluate_scores(np.array([1.0, 2, 3, 4, 5, 2.2]), beats, threshold, 0, 0)
+    assert entry["confusion_matrix"] == [[2, 1], [1, 2]]
+    assert entry["recall_by_class"] == {"S": 0.0, "V": 1.0}
+    assert entry["specificity"] == pytest.approx(2 / 3)
+    assert entry["auroc"] == pytest.approx(8 / 9)
+    assert (entry["n_normal"], entry["n_anomalous"]) == (3, 3)
+    assert "interval_95" not in entry
