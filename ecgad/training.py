@@ -178,9 +178,9 @@ def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimize
     parameters, rate = model.parameters(), config.learning_rate
     match config.optimizer:
         case "adam":
-            return torch.optim.Adam(parameters, rate)
+            return torch.optim.Adam(parameters, rate, fused=True)
         case "adamw":
-            return torch.optim.AdamW(parameters, rate)
+            return torch.optim.AdamW(parameters, rate, fused=True)
         case "nadam":
             return torch.optim.NAdam(parameters, rate)
         case "sgd":
