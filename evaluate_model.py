@@ -26,7 +26,7 @@ def evaluate(run: Run) -> None:
         experiment.evaluation_settings,
         inputs={runs.BEST: trained["outputs"][runs.BEST], **splits["outputs"]},
     )
-    if not run.overwrite and stage.finished():
+    if not run.overwrite and stage.finished() is not None:
         run.say(f"{run.run_dir} is evaluated already, with the same model, splits and settings")
         metrics = files.load_json(run.run_dir / runs.METRICS)
         run.result(metrics, *evaluate_tables(metrics))

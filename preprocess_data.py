@@ -22,7 +22,7 @@ def preprocess(run: Run) -> None:
         settings=experiment.data_settings,
         inputs={file.name: files.sha256(file) for file in raw},
     )
-    if not run.overwrite and (summary := stage.finished()):
+    if not run.overwrite and (summary := stage.finished()) is not None:
         run.say(f"{stage.folder} is finished already: made from the same data and settings")
         run.result(summary, *preprocess_tables(summary))
         return

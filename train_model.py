@@ -29,7 +29,7 @@ def train(
     )
     unfinished = (run.run_dir / runs.LAST).exists()
     if not run.overwrite and not (resume and unfinished):
-        if summary := stage.finished():
+        if (summary := stage.finished()) is not None:
             run.say(f"{run.run_dir} is trained already, from the same splits and settings")
             run.result(summary, *train_tables(summary))
             return

@@ -21,7 +21,7 @@ def visualize(run: Run) -> None:
         experiment.figures_settings,
         inputs={**evaluated["outputs"], **history, **splits["outputs"]},
     )
-    if not run.overwrite and (summary := stage.finished()):
+    if not run.overwrite and (summary := stage.finished()) is not None:
         run.say(f"{run.run_dir} is drawn already, from the same results and settings")
         run.result(summary, *_lines(summary))
         return

@@ -126,7 +126,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 def difference_of(made: Any, asked: Any, key: str = "") -> str:
     """The first difference between two trees of plain values, as `key: made, now asked`."""
     if isinstance(made, dict) and isinstance(asked, dict):
-        for name in sorted(made.keys() | asked.keys()):
+        for name in {**made, **asked}:
             below = name if key in ("", "settings", "inputs") else f"{key}.{name}"
             if found := difference_of(made.get(name), asked.get(name), below):
                 return found

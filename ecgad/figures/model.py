@@ -43,8 +43,9 @@ def training_history(history: dict[str, np.ndarray], loss: str) -> Figure:
         color=BLACK,
         label=f"best: epoch {epochs[best]:.0f}, {validation[best]:.4g}",
     )
-    losses.set_yscale("log")
-    plain_numbers(losses.yaxis)
+    if min(history["train_loss"].min(), validation.min()) > 0:
+        losses.set_yscale("log")
+        plain_numbers(losses.yaxis)
     losses.set_ylabel(f"{loss} loss (scaled beats)")
     losses.legend(frameon=False)
     rate.plot(epochs, history["learning_rate"], color=BLACK, marker=marker)
