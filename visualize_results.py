@@ -28,7 +28,7 @@ def visualize(run: Run) -> None:
     files.check_writable(run.run_dir)
 
     from ecgad import report
-    from ecgad.figures.gallery import draw
+    from ecgad.gallery import draw
 
     figures = {}
     for name, caption, figure in draw(experiment, run.run_dir):

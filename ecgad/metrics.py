@@ -3,23 +3,22 @@
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sk
 
 from ecgad.data.beats import ANOMALOUS, Beats
 from ecgad.thresholds import Threshold
 
-# Those with an interval, and None for beats without labels.
-HEADLINE = (
-    "auroc",
-    "average_precision",
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "mcc",
-)
+# The metrics that have an interval, and that beats without labels do not have; with their titles.
+HEADLINE = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision",
+    "recall": "recall (sensitivity)",
+    "specificity": "specificity",
+    "f1": "F1",
+    "mcc": "Matthews correlation",
+}
 
 
 def evaluate_scores(
@@ -42,6 +41,8 @@ def evaluate_scores(
     if labels is None:
         missing = (*HEADLINE, "n_normal", "n_anomalous", "confusion_matrix", "recall_by_class")
         return {**dict.fromkeys(missing), **entry}
+
+    from sklearn import metrics as sk
 
     labels, symbols = np.asarray(labels), np.asarray(beats.symbols)
     (tn, fp), (fn, tp) = sk.confusion_matrix(labels, predicted, labels=[0, 1]).tolist()

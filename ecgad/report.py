@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from ecgad.summaries import TITLES
+from ecgad.metrics import HEADLINE
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -76,7 +76,7 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     rows += [["beats", *(f"{split['n_beats']:,}" for split in splits.values())]]
     rows += [["called anomalous", *(f"{split['n_flagged']:,}" for split in splits.values())]]
     if splits["test"]["auroc"] is not None:
-        for name, title in TITLES.items():
+        for name, title in HEADLINE.items():
             rows.append([title, *(_value(split, name) for split in splits.values())])
     return _table(rows)
 

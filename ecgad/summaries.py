@@ -5,17 +5,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-TITLES = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "precision": "precision",
-    "recall": "recall (sensitivity)",
-    "specificity": "specificity",
-    "f1": "F1",
-    "mcc": "Matthews correlation",
-}
+from ecgad.metrics import HEADLINE
 
 
 def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
@@ -83,7 +73,7 @@ def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
         return [*parts, table]
 
     table = _table("", *splits, title="Metrics, with 95% bootstrap intervals")
-    for name, title in TITLES.items():
+    for name, title in HEADLINE.items():
         table.add_row(title, *(_with_interval(split, name) for split in splits.values()))
     report = _table("test beats", "precision", "recall", "F1", "beats", title="Classes")
     for name in ("normal", "anomalous", "macro avg", "weighted avg"):

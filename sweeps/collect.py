@@ -6,18 +6,6 @@ import statistics
 import sys
 from pathlib import Path
 
-COLUMNS = (
-    "auroc",
-    "average_precision",
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "mcc",
-    "threshold",
-)
 SHOWN = ("auroc", "average_precision", "accuracy", "specificity", "recall")
 
 
@@ -27,13 +15,15 @@ def main(lines: Path, table: Path) -> None:
     runs.sort(key=lambda run: (run["name"], run["seed"]))
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        splits = ("validation", "test")
-        columns = [f"{split}_{column}" for split in splits for column in COLUMNS]
-        writer.writerow(["name", "seed", "model", "score", "threshold_method", *columns])
+        # Whatever is one value; matrices and values by class stay in metrics.json.
+        plain = [k for k, v in runs[0]["test"].items() if not isinstance(v, (list, dict))]
+        columns = [f"{split}_{column}" for split in ("validation", "test") for column in plain]
+        writer.writerow(["name", "seed", "model", "score", *columns])
         for run in runs:
-            values = [run[split][column] for split in splits for column in COLUMNS]
-            method = run["threshold"]["method"]
-            writer.writerow([run["name"], run["seed"], run["model"], run["score"], method, *values])
+            values = [
+                run[split].get(column) for split in ("validation", "test") for column in plain
+            ]
+            writer.writerow([run["name"], run["seed"], run["model"], run["score"], *values])
 
     print("| experiment | seeds | " + " | ".join(f"test {name}" for name in SHOWN) + " |")
     print("|---" * (2 + len(SHOWN)) + "|")

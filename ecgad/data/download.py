@@ -4,7 +4,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgad.artifacts.files import sha256
 from ecgad.errors import FileError
 
 
@@ -46,7 +45,7 @@ def fetch(remote: Remote, folder: Path) -> None:
                 f"({reason}); {by_hand}"
             ) from None
         for name, expected in remote.sha256.items():
-            if sha256(Path(temporary, name)) != expected:
+            if pooch.file_hash(str(Path(temporary, name))) != expected:
                 raise FileError(
                     f"{name} from {remote.url} is not the published file (its checksum differs); "
                     f"{by_hand}"
