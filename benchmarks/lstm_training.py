@@ -34,8 +34,8 @@ def main() -> None:
                 few = ["--set", f"training.epochs={arguments.epochs}"] if name == PUBLISHED else []
                 for script in ("preprocess_data.py", "train_model.py"):
                     again = ["--overwrite"] if script == "train_model.py" else []
-                    command = [sys.executable, REPOSITORY / script, *options, *few, *again]
-                    command += ["-c", REPOSITORY / "configs" / f"{name}.yaml"]
+                    command = [sys.executable, str(REPOSITORY / script), *options, *few, *again]
+                    command += ["-c", str(REPOSITORY / "configs" / f"{name}.yaml")]
                     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True)
                 summary = json.loads(done.stdout)
                 whole = PUBLISHED_EPOCHS / summary["epochs"] if name == PUBLISHED else 1

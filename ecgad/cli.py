@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -126,6 +127,9 @@ def script(stage: Callable[..., None]) -> None:
         **options: Any,
     ) -> int:
         try:
+            if quiet:
+                # Libraries tell of downloads and the like.
+                logging.disable(logging.INFO)
             experiment = load_experiment(config, set_ or [], seed)
             run = Run(
                 experiment=experiment,

@@ -24,6 +24,7 @@ def fetch(remote: Remote, folder: Path) -> None:
     Raises FileError with the way to get them by hand where that fails.
     """
     import pooch
+    import requests
 
     names = ", ".join(remote.sha256)
     by_hand = f"download it by hand and put {names} into {folder}/"
@@ -39,7 +40,8 @@ def fetch(remote: Remote, folder: Path) -> None:
                 processor=pooch.Unzip(list(remote.sha256), extract_dir=".") if zipped else None,
             )
         except Exception as error:  # pooch passes on whatever requests, urllib3 and zipfile raise
-            reason = str(error).splitlines()[0][:200]
+            lost = isinstance(error, requests.ConnectionError)
+            reason = "no connection" if lost else str(error).splitlines()[0][:200]
             raise FileError(
                 f"{names} not found in {folder}/ and cannot be fetched from {remote.url} "
                 f"({reason}); {by_hand}"

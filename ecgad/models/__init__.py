@@ -19,7 +19,7 @@ MODELS: dict[str, type[Autoencoder]] = {
 def build_model(kind: str, n_leads: int, n_samples: int, parameters: dict[str, Any]) -> Autoencoder:
     """An untrained autoencoder for beats of shape (n_beats, n_leads, n_samples).
 
-    `parameters` are the keyword arguments of the model's class. Raises ValueError where the beats
+    `parameters` are the keyword arguments of the model's class. Raises ConfigError where the beats
     are too short for the network.
     """
     return MODELS[kind](n_leads, n_samples, **parameters)

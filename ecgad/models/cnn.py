@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from ecgad.errors import ConfigError
 from ecgad.models.autoencoder import Autoencoder
 
 
@@ -29,7 +30,7 @@ class CnnAutoencoder(Autoencoder):
         super().__init__(n_leads, n_samples)
         length = n_samples >> depth
         if length < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"a CNN of depth {depth} halves the beat {depth} times and needs beats of at least "
                 f"{2**depth} samples, not {n_samples}; lower model.cnn.depth"
             )
