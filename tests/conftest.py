@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# Tiny networks gain nothing from threads, and lose much where other processes have the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -367,7 +368,7 @@ def test_scripts_import_no_more_than_they_need(script_name: str, tmp_path: Path)
         done = subprocess.run(
             [sys.executable, "-c", program],
             cwd=tmp_path,
-            env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             capture_output=True,
             text=True,
             check=True,
@@ -403,7 +404,7 @@ def test_real_ecg5000_end_to_end(ecg5000: Path, process: Call, tmp_path: Path) -
 
 
 def test_the_sweep_collects_a_row_a_run(tmp_path: Path) -> None:
-    environment = {"PYTHON": sys.executable, "PATH": "/usr/bin:/bin"}
+    environment = {**os.environ, "PYTHON": sys.executable}
 
     def sweep(seeds: str) -> str:
         options = ["-f", "-o", "out", "-s", seeds, str(SMOKE), "--", "--set", "training.epochs=1"]

@@ -1,5 +1,7 @@
 """Pictures of the beats themselves. Beats are in the source's unit; of several leads, the first."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -102,7 +104,8 @@ def class_profiles(beats: Beats) -> Figure:
             label="± 1 standard deviation",
         )
         axis.plot(x, mean, color=colours[symbol], label="mean")
-        axis.set_title(f"{class_label(beats, symbol)}\n({len(of_class)} beats)", loc="left")
+        title = textwrap.fill(f"{class_label(beats, symbol)} ({len(of_class)} beats)", 28)
+        axis.set_title(title, loc="left")
         axis.set_xlabel(x_label)
     hide_unused(axes, len(order))
     for row in axes:

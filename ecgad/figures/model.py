@@ -9,6 +9,7 @@ from ecgad.figures.style import (
     ANOMALOUS_COLOUR,
     BLACK,
     GREY,
+    MARKERS,
     NORMAL_COLOUR,
     class_colours,
     class_label,
@@ -107,11 +108,12 @@ def latent_space(codes: np.ndarray, beats: Beats) -> Figure:
     axis = axes[0, 0]
     step = -(-len(points) // MOST_POINTS)
     symbols = np.asarray(beats.symbols)[::step]
-    for symbol in order:
+    for number, symbol in enumerate(order):
         of_class = points[::step][symbols == symbol]
         axis.scatter(
             *of_class.T,
-            s=14,
+            s=16,
+            marker=MARKERS[number % len(MARKERS)],
             alpha=0.6,
             linewidth=0,
             color=colours[symbol],
