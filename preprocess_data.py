@@ -10,7 +10,7 @@ def preprocess(run: Run) -> None:
     """
     from ecgad.artifacts import files, manifest, processed
     from ecgad.data import load_beats, not_as_published, raw_files
-    from ecgad.data.scaling import Scaler
+    from ecgad.data.scaling import Scaler, out_of_range
     from ecgad.data.splits import split_beats
     from ecgad.summaries import preprocess_tables
 
@@ -33,9 +33,10 @@ def preprocess(run: Run) -> None:
     beats = load_beats(experiment, raw)
     split = experiment.data.split
     splits = split_beats(beats, split.fractions, experiment.seed, split.method == "source")
-    train_normals = beats.take(splits["train"][beats.take(splits["train"]).normals])
+    train = beats.take(splits["train"])
+    fitted = train.beats[train.normals]
     scaling = experiment.data.scaling
-    scaler = Scaler.fit(train_normals.beats, scaling.method, scaling.per)
+    scaler = Scaler.fit(fitted, scaling.method, scaling.per)
 
     processed.save_splits(stage.folder, beats, splits, scaler)
     summary = {
@@ -53,7 +54,7 @@ def preprocess(run: Run) -> None:
                 "n_beats": len(places),
                 "n_normal": len(beats.take(places).normals),
                 "n_by_class": beats.take(places).class_counts,
-                "out_of_range": scaler.out_of_range(scaler.transform(beats.beats[places])),
+                "out_of_range": out_of_range(beats.beats[places], fitted, scaling.per),
             }
             for name, places in splits.items()
         },

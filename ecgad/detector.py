@@ -46,7 +46,11 @@ class Detector:
                 f"run evaluate_model.py --overwrite"
             )
         model = restore_model(checkpoint, path).to(device)
-        return cls(model, Scaler.from_dict(checkpoint.scaler), score, threshold)
+        try:
+            scaler = Scaler.from_dict(checkpoint.scaler)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(f"{path} holds no scaling that can be read: {error}") from None
+        return cls(model, scaler, score, threshold)
 
     def scores(self, beats: np.ndarray) -> np.ndarray:
         """Scores, float64 (n_beats,), higher = more anomalous."""

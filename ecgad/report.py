@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from ecgad.metrics import HEADLINE
+from ecgad.thresholds import provenance
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -49,18 +50,12 @@ def render(
     each, by its name, in the order of the page.
     """
     threshold = metrics["threshold"]
-    chosen = f"chosen by {threshold['method']}"
-    if threshold["parameters"]:
-        values = ", ".join(f"{name} {value:g}" for name, value in threshold["parameters"].items())
-        chosen += f" ({values})"
-    if threshold["split"]:
-        chosen += f" on {threshold['n']} {threshold['beats']} {threshold['split']} beats"
     lead = (
         f"A {metrics['model']} autoencoder of {training['n_weights']:,} weights, trained for "
         f"{training['epochs']} epochs on {training['n_train']:,} normal beats of source "
         f"{metrics['source']} (seed {metrics['seed']}). A beat is called anomalous where its "
         f"score, the {metrics['score']} reconstruction error, is greater than "
-        f"{threshold['value']:.4g}, {chosen}."
+        f"{threshold['value']:.4g}, chosen by {provenance(threshold)}."
     )
     return PAGE.format(
         title=escape(f"ecgad: {metrics['name']}"),

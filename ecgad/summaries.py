@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from ecgad.metrics import HEADLINE
+from ecgad.thresholds import provenance
 
 
 def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
@@ -25,10 +26,8 @@ def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
     if summary["labelled"]:
         normals = [split["n_normal"] for split in splits.values()]
         table.add_row("of them normal", *map(str, normals), str(sum(normals)))
-    ranges = [split["out_of_range"] for split in splits.values()]
-    if None not in ranges:
-        shares = [f"{share:.3%}" for share in ranges]
-        table.add_row("samples out of the scaled range", *shares, "")
+    shares = [f"{split['out_of_range']:.3%}" for split in splits.values()]
+    table.add_row("samples beyond training normals", *shares, "")
     return [
         f"{summary['n_beats']} beats of {summary['n_leads']} x {summary['n_samples']} samples "
         f"from {summary['source']}, seed {summary['seed']}",
@@ -54,16 +53,9 @@ def train_tables(summary: dict[str, Any]) -> list[str | Table]:
 def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
     """What `evaluate_model.py` measured."""
     threshold = metrics["threshold"]
-    given = ", ".join(f"{name} {value:g}" for name, value in threshold["parameters"].items())
-    chosen = (
-        f" of {threshold['n']} {threshold['beats']} {threshold['split']} beats"
-        if threshold["split"]
-        else ""
-    )
-    method = f"{threshold['method']}{f' ({given})' if given else ''}{chosen}"
     parts: list[str | Table] = [
         f"{metrics['name']}, seed {metrics['seed']}: score {metrics['score']}, threshold "
-        f"{threshold['value']:.6g} by {method}"
+        f"{threshold['value']:.6g} by {provenance(threshold)}"
     ]
     splits = {name: metrics[name] for name in ("validation", "test")}
     if splits["test"]["auroc"] is None:

@@ -102,3 +102,15 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray, criterion: str) -> fl
 def to_dict(threshold: Threshold, score: str, checkpoint_sha256: str) -> dict[str, Any]:
     """`threshold.json`: the threshold, of which score, and of which checkpoint."""
     return {**vars(threshold), "score": score, "checkpoint_sha256": checkpoint_sha256}
+
+
+def provenance(threshold: dict[str, Any]) -> str:
+    """How a threshold, as in `metrics.json`, was chosen, in words."""
+    words = threshold["method"]
+    if threshold["parameters"]:
+        values = ", ".join(f"{name} {value:g}" for name, value in threshold["parameters"].items())
+        words += f" ({values})"
+    if threshold["split"]:
+        which = "normal " if threshold["beats"] == "normal" else ""
+        words += f" of {threshold['n']} {which}{threshold['split']} beats"
+    return words

@@ -26,6 +26,8 @@ SCRIPTS = {
     "evaluate": "evaluate_model.py",
     "visualize": "visualize_results.py",
 }
+# What the next stage reads of an entry.
+RECORD = {"settings", "inputs", "outputs", "summary"}
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "matplotlib")
 
 
@@ -63,10 +65,15 @@ class Stage:
     ) -> None:
         """Write down that the stage is done. What it depends on has to be written before."""
         stages = _manifest(self.folder)
+        made = {name: files.sha256(self.folder / name) for name in outputs}
+        # What an earlier run made and this one does not, such as pictures, would mislead.
+        for name in stages.get(self.name, {"outputs": {}})["outputs"]:
+            if name not in made:
+                (self.folder / name).unlink(missing_ok=True)
         stages[self.name] = {
             "settings": self.settings,
             "inputs": self.inputs,
-            "outputs": {name: files.sha256(self.folder / name) for name in outputs},
+            "outputs": made,
             "summary": summary,
             "config": experiment.model_dump(mode="json"),
             "seed": experiment.seed,
@@ -118,9 +125,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     content = files.load_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+    try:
+        stages = content["stages"]
+        whole = all(record.keys() >= RECORD for record in stages.values())
+    except (TypeError, KeyError, AttributeError):
+        whole = False
+    if not whole:
         raise FileError(f"{path} is no manifest of ecgad; move it away and run the stages again")
-    return content["stages"]
+    return stages
 
 
 def difference_of(made: Any, asked: Any, key: str = "") -> str:

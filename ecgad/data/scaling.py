@@ -24,7 +24,7 @@ class Scaler:
         method: `minmax` maps the range of the beats to [0, 1], `standard` their mean to 0 and
         standard deviation to 1. per: `position` or `beat`. What never varies is only shifted.
         """
-        axes = (0,) if per == "position" else (0, 2)
+        axes = _axes(per)
         if method == "minmax":
             offset = beats.min(axis=axes, keepdims=True)[0].astype(np.float64)
             scale = beats.max(axis=axes, keepdims=True)[0] - offset
@@ -43,13 +43,6 @@ class Scaler:
         """Beats in the source's unit again, float32."""
         return (beats * self.scale + self.offset).astype(np.float32)
 
-    def out_of_range(self, scaled: np.ndarray) -> float | None:
-        """Fraction of samples outside the fitted range; None for a scaling without one."""
-        if self.method != "minmax":
-            return None
-        # float32 rounds the very extremes of the fitted beats a little beyond 0 and 1.
-        return float(((scaled < -1e-6) | (scaled > 1 + 1e-6)).mean())
-
     def to_dict(self) -> dict[str, object]:
         """Plain numbers, for JSON."""
         return {
@@ -66,3 +59,18 @@ class Scaler:
             np.asarray(numbers["offset"], np.float64),
             np.asarray(numbers["scale"], np.float64),
         )
+
+
+def out_of_range(beats: np.ndarray, fitted: np.ndarray, per: str) -> float:
+    """Fraction of the samples of `beats` beyond the range of `fitted`, the beats of the scaling.
+
+    Both are (n_beats, n_leads, n_samples), in the same unit. per: `position` or `beat`, as for the
+    scaling. Scaling keeps the order of values, so that scaled or not makes no difference.
+    """
+    low = fitted.min(axis=_axes(per), keepdims=True)
+    high = fitted.max(axis=_axes(per), keepdims=True)
+    return float(((beats < low) | (beats > high)).mean())
+
+
+def _axes(per: str) -> tuple[int, ...]:
+    return (0,) if per == "position" else (0, 2)
