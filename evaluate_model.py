@@ -67,6 +67,7 @@ def evaluate(run: Run) -> None:
         )
     examples = choose_examples(scores["test"], beats["test"], threshold)
 
+    stage.begin()
     for split in SPLITS:
         files.save_array(run.run_dir / runs.SCORES[split], scores[split])
     files.save_array(run.run_dir / runs.CODES, codes["test"])

@@ -38,6 +38,7 @@ def preprocess(run: Run) -> None:
     scaling = experiment.data.scaling
     scaler = Scaler.fit(fitted, scaling.method, scaling.per)
 
+    stage.begin()
     processed.save_splits(stage.folder, beats, splits, scaler)
     summary = {
         "name": experiment.name,

@@ -1,11 +1,14 @@
 """Stage 2: scaled normal beats to a trained autoencoder."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecgad.cli import Run, script
+
+if TYPE_CHECKING:
+    from ecgad.artifacts.manifest import Stage
 
 
 def train(
@@ -16,7 +19,7 @@ def train(
 ) -> None:
     """Train an autoencoder on the normal beats of the training split."""
     from ecgad.artifacts import files, manifest, processed, runs
-    from ecgad.errors import ConfigError, MismatchError
+    from ecgad.errors import ConfigError
     from ecgad.summaries import train_tables
 
     if resume and run.overwrite:
@@ -27,17 +30,10 @@ def train(
     stage = manifest.Stage(
         "train", run.run_dir, experiment.training_settings, inputs=splits["outputs"]
     )
-    unfinished = (run.run_dir / runs.LAST).exists()
-    if not run.overwrite and not (resume and unfinished):
-        if (summary := stage.finished()) is not None:
-            run.say(f"{run.run_dir} is trained already, from the same splits and settings")
-            run.result(summary, *train_tables(summary))
-            return
-        if unfinished:
-            raise MismatchError(
-                f"{run.run_dir} holds an unfinished training; give --resume to go on with it, or "
-                f"--overwrite to start again"
-            )
+    if (summary := _finished(run, stage, resume)) is not None:
+        run.say(f"{run.run_dir} is trained already, from the same splits and settings")
+        run.result(summary, *train_tables(summary))
+        return
     files.check_writable(run.run_dir)
 
     import torch
@@ -53,7 +49,7 @@ def train(
         beats = processed.load_split(folder, split)
         normals[split] = torch.from_numpy(beats.beats[beats.normals]).to(device)
 
-    if resume and unfinished:
+    if resume and (run.run_dir / runs.LAST).exists():
         checkpoint = runs.load_resumable(stage)
         state = TrainingState(**checkpoint.training or {})
         last = replace(checkpoint, weights=state.weights)
@@ -70,6 +66,7 @@ def train(
             },
             weights={},
             scaler=processed.load_scaler(folder).to_dict(),
+            beats=processed.load_description(folder),
             settings=stage.settings,
             inputs=stage.inputs,
         )
@@ -79,7 +76,7 @@ def train(
     epochs = fit(model, normals["train"], normals["validation"], config, experiment.seed, state)
     with (
         run.progress(state.epoch, config.epochs) as show,
-        runs.TrainingWriter(run.run_dir, replace(checkpoint, settings=stage.settings)) as write,
+        runs.TrainingWriter(stage, replace(checkpoint, settings=stage.settings)) as write,
     ):
         for state in epochs:
             write(state)
@@ -106,6 +103,28 @@ def train(
     runs.save_config(run.run_dir, experiment)
     stage.finish(experiment, runs.TRAINING_OUTPUTS, summary)
     run.result(summary, *train_tables(summary))
+
+
+def _finished(run: Run, stage: "Stage", resume: bool) -> dict[str, Any] | None:
+    """The summary of the very training asked for, where it is done already."""
+    from ecgad.artifacts import runs
+    from ecgad.errors import MismatchError
+
+    if run.overwrite:
+        return None
+    try:
+        summary = stage.finished()
+    except MismatchError:
+        # Resuming may ask for more epochs, and starts from a checkpoint that is checked itself.
+        if not resume:
+            raise
+        return None
+    if summary is None and not resume and (run.run_dir / runs.LAST).exists():
+        raise MismatchError(
+            f"{run.run_dir} holds an unfinished training; give --resume to go on with it, or "
+            f"--overwrite to start again"
+        )
+    return summary
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ def visualize(run: Run) -> None:
     from ecgad import report
     from ecgad.gallery import draw
 
+    stage.begin()
+    runs.remove_figures(run.run_dir)
     figures = {}
     for name, caption, figure in draw(experiment, run.run_dir):
         png = runs.save_figure(run.run_dir, name, figure, experiment.figures.dpi)

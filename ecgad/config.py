@@ -73,8 +73,8 @@ class ScalingConfig(Section):
     """How beats are scaled; fitted on the normal beats of the training split, never clipped."""
 
     method: Literal["minmax", "standard"] = "minmax"
-    per: Literal["position", "beat"] = Field(
-        "beat", description="own numbers for each sample position, or the same for the whole beat"
+    per: Literal["position", "lead"] = Field(
+        "lead", description="own numbers for each sample position, or one pair for the whole beat"
     )
 
 
@@ -155,7 +155,9 @@ class TrainingConfig(Section):
     batch_size: PositiveInt = 64
     optimizer: Literal["adam", "adamw", "nadam", "sgd"] = "adamw"
     learning_rate: PositiveFloat = Field(1e-3, le=10, description="the peak of the schedule")
-    schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
+    schedule: Literal["constant", "cosine", "one_cycle"] = Field(
+        "one_cycle", description="one_cycle moves the momentum as well (Smith & Topin 2018)"
+    )
     loss: Literal["mae", "mse", "huber"] = "mae"
     patience: PositiveInt | None = Field(
         None, description="epochs without a lower validation loss before training stops; null: off"
@@ -197,7 +199,9 @@ class FiguresConfig(Section):
 class Experiment(Section):
     """A whole experiment, with every default and path filled in."""
 
-    name: str = Field(min_length=1, pattern=r"^[^/\\]+$", description="the config file's, mostly")
+    name: str = Field(
+        min_length=1, pattern=r"^[^./\\][^/\\]*$", description="the config file's, mostly"
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="of split, weights and order of batches")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -289,7 +293,7 @@ def parse_yaml(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{where}{line}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, TypeError) as error:
+    except (yaml.YAMLError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{where}: not valid YAML: {reason}") from None
 

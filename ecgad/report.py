@@ -60,7 +60,7 @@ def render(
     return PAGE.format(
         title=escape(f"ecgad: {metrics['name']}"),
         lead=escape(lead),
-        tables=_headline(metrics) + _settings(training),
+        tables=_headline(metrics) + _settings(metrics, training),
         figures="\n".join(_figure(name, *figure) for name, figure in figures.items()),
     )
 
@@ -84,9 +84,10 @@ def _value(split: Mapping[str, Any], name: str) -> str:
     return f'{split[name]:.4f} <span class="interval">({interval})</span>'
 
 
-def _settings(training: Mapping[str, Any]) -> str:
+def _settings(metrics: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    intervals = "Intervals: 95%, by bootstrap. " if "interval_95" in metrics["test"] else ""
     return (
-        f"<p>Intervals: 95%, by bootstrap. Best epoch {training['best_epoch']} of "
+        f"<p>{intervals}Best epoch {training['best_epoch']} of "
         f"{training['epochs']}; {training['seconds']:.1f} s of training on "
         f"{escape(training['device'])}.</p>"
     )

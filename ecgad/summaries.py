@@ -64,7 +64,8 @@ def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
         table.add_row("anomalous", *flagged)
         return [*parts, table]
 
-    table = _table("", *splits, title="Metrics, with 95% bootstrap intervals")
+    intervals = ", with 95% bootstrap intervals" if "interval_95" in splits["test"] else ""
+    table = _table("", *splits, title="Metrics" + intervals)
     for name, title in HEADLINE.items():
         table.add_row(title, *(_with_interval(split, name) for split in splits.values()))
     report = _table("test beats", "precision", "recall", "F1", "beats", title="Classes")

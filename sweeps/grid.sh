@@ -3,7 +3,7 @@
 #
 #   sweeps/grid.sh -o DIR [-s "0 1 2"] [-f] CONFIG... [-- OPTION...]
 #
-# -o DIR   gets a folder for each run, metrics.jsonl and results.csv
+# -o DIR   gets a folder for each run, and metrics.jsonl and results.csv of the runs of this call
 # -s SEEDS seeds, in quotes (default "0 1 2 3 4")
 # -f       no figures
 # OPTION   for all stages, such as --set data.raw_dir=FOLDER
@@ -40,6 +40,7 @@ done
 [ -n "$out" ] && [ ${#configs[@]} -gt 0 ] || usage
 
 mkdir -p "$out"
+: >"$out/metrics.jsonl"
 failed=0
 for config in "${configs[@]}"; do
     for seed in $seeds; do
@@ -49,11 +50,10 @@ for config in "${configs[@]}"; do
         echo "== $name" >&2
         if "$python" "$here/preprocess_data.py" "${options[@]}" --quiet >/dev/null &&
             "$python" "$here/train_model.py" "${options[@]}" --resume --quiet >/dev/null &&
-            "$python" "$here/evaluate_model.py" "${options[@]}" --json --quiet \
-                >"$out/$name/metrics.json.new" &&
-            mv "$out/$name/metrics.json.new" "$out/$name/metrics.json" &&
+            line=$("$python" "$here/evaluate_model.py" "${options[@]}" --json --quiet) &&
             { [ -z "$figures" ] ||
                 "$python" "$here/visualize_results.py" "${options[@]}" --quiet >/dev/null; }; then
+            echo "$line" >>"$out/metrics.jsonl"
             continue
         else
             code=$?
@@ -65,6 +65,6 @@ for config in "${configs[@]}"; do
     done
 done
 
-cat "$out"/*/metrics.json >"$out/metrics.jsonl" 2>/dev/null || exit 1
+[ -s "$out/metrics.jsonl" ] || exit 1
 "$python" "$here/sweeps/collect.py" "$out/metrics.jsonl" "$out/results.csv" || exit $?
 exit $failed

@@ -188,7 +188,7 @@ def test_stages_refuse_what_does_not_belong_together(stages: Stages, fails: Fail
     assert "run train_model.py first" in fails(3, EVALUATE, *C)
     # Splits made otherwise than the config now asks for.
     line = fails(4, TRAIN, *C, "--set", "data.scaling.per=position")
-    assert "data.scaling.per: beat, now position" in line
+    assert "data.scaling.per: lead, now position" in line
     assert "preprocess_data.py" in line
     assert "seed: 0, now 1" in fails(4, TRAIN, *C, "--seed", "1")
     stages([TRAIN], *C)
@@ -287,13 +287,31 @@ def test_more_epochs_may_be_asked_for_where_the_rate_is_constant(
 def test_a_diverging_training_stops_and_keeps_the_last_good_epoch(
     stages: Stages, fails: Fails
 ) -> None:
+    import torch
+
+    # The rate climbs, and becomes too high after some epochs.
     options = [*C, "--set", "training.optimizer=sgd", "--set", "training.loss=mse"]
-    options += ["--set", "training.schedule=constant", "--set", "training.learning_rate=8"]
-    options += ["--set", "data.scaling.method=standard"]
+    options += ["--set", "training.epochs=40", "--set", "training.learning_rate=10"]
     stages([PREPROCESS], *options)
     line = fails(1, TRAIN, *options)
     assert "no longer finite" in line
     assert "training.learning_rate" in line
+    last = torch.load(RUN / "checkpoint_last.pt", weights_only=True)
+    assert 0 < last["training"]["epoch"] < 40
+    assert all(torch.isfinite(weights).all() for weights in last["weights"].values())
+
+
+def test_the_scaler_has_seen_training_normals_alone(stages: Stages) -> None:
+    stages([PREPROCESS], *C)
+    rows, labels = np.load(DATA / "rows_train.npy"), np.load(DATA / "labels_train.npy")
+    raw = synthesise(400).beats
+    fitted = raw[rows[labels == 0]].astype(np.float64)
+    scaler = json.loads((DATA / "scaler.json").read_text())
+    assert scaler["offset"][0][0] == pytest.approx(fitted.mean())
+    assert scaler["scale"][0][0] == pytest.approx(fitted.std())
+    for split in ("train", "test"):
+        scaled = (raw[np.load(DATA / f"rows_{split}.npy")] - fitted.mean()) / fitted.std()
+        np.testing.assert_allclose(np.load(DATA / f"beats_{split}.npy"), scaled, atol=1e-5)
 
 
 def test_a_table_without_labels_runs_through(stages: Stages, fails: Fails, script: Call) -> None:

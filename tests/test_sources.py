@@ -74,6 +74,7 @@ def test_malformed_txt_is_refused_by_line(tmp_path: Path) -> None:
         ("a,b,c,label\n1,2,3,N\n1,inf,3,V\n", ["line 3", "column b", "inf"]),
         ("label,a,b,c\nN,1,2,3\nV,1\n", ["line 3", "ends after 1 of 3 samples"]),
         ("a,b,c,label\n1,2,3,N\n1,2,3,V,9\n", ["line 3"]),
+        ("a,b,c,label\n1,2,3,9,N\n1,2,3,9,V\n", ["line 2", "more values"]),
         ("a,b,c,label\n1,2,3,N\n1,2,3,\n", ["line 3", "no label"]),
         ("a,b,c,label\n1,2,3,N\n1,2,3,N\n", ["only one class"]),
         ("a,b,c,label\n1,2,3,V\n1,2,3,A\n", ["normal label 'N'", "A, V"]),
@@ -101,6 +102,12 @@ def test_own_csv_with_and_without_labels(tmp_path: Path) -> None:
     assert beats.labels is not None
     assert beats.labels.tolist() == [0, 1, 0]
     assert beats.symbols.tolist() == ["0", "1", "0"]
+
+    # Long numbers are as different as they look.
+    path.write_text("label,a,b\n1234567,1,2\n1234568,3,4\n")
+    labels = read_csv(path, label_column="label", normal_label=1234567).labels
+    assert labels is not None
+    assert labels.tolist() == [0, 1]
 
     path.write_text("1,2\n3,4\n")
     beats = read_csv(path, header=False)

@@ -44,7 +44,7 @@ def test_too_few_beats_are_refused(counts: dict[str, int]) -> None:
         split_beats(beats_of(counts), (0.6, 0.2, 0.2), seed=0)
 
 
-@pytest.mark.parametrize("per", ["position", "beat"])
+@pytest.mark.parametrize("per", ["position", "lead"])
 def test_minmax_spans_the_fitted_beats_and_clips_nothing(per: str) -> None:
     rng = np.random.default_rng(0)
     fitted = rng.normal(3, 5, size=(50, 2, 7)).astype(np.float32)
@@ -60,7 +60,7 @@ def test_minmax_spans_the_fitted_beats_and_clips_nothing(per: str) -> None:
     assert out_of_range(wider, fitted, per) == pytest.approx(brute)
 
 
-@pytest.mark.parametrize("per", ["position", "beat"])
+@pytest.mark.parametrize("per", ["position", "lead"])
 def test_standard_gives_mean_0_and_deviation_1(per: str) -> None:
     fitted = np.random.default_rng(0).normal(3, 5, size=(50, 2, 7)).astype(np.float32)
     scaled = Scaler.fit(fitted, "standard", per).transform(fitted)
@@ -70,7 +70,7 @@ def test_standard_gives_mean_0_and_deviation_1(per: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["minmax", "standard"])
-@pytest.mark.parametrize("per", ["position", "beat"])
+@pytest.mark.parametrize("per", ["position", "lead"])
 def test_what_never_varies_is_only_shifted(method: str, per: str) -> None:
     fitted = np.full((20, 1, 6), 0.1, np.float32)
     scaler = Scaler.fit(fitted, method, per)

@@ -80,9 +80,11 @@ def test_it_stops_when_patience_ends() -> None:
 
 def test_a_loss_that_is_not_finite_stops_it_and_the_last_good_state_stays() -> None:
     states = []
-    config = TrainingConfig(epochs=50, learning_rate=10.0, optimizer="sgd", loss="mse")
+    # The rate climbs, and becomes too high after some epochs.
+    config = TrainingConfig(epochs=20, learning_rate=3.0, optimizer="sgd", loss="mse")
     with pytest.raises(DivergedError, match="no longer finite"):
-        for state in fit(small_model(), 100 * waves(500, 1), waves(20, 2), config, seed=0):
+        for state in fit(small_model(), 5 * waves(500, 1), 5 * waves(20, 2), config, seed=0):
             states.append(state)
-    for state in states:
-        assert all(torch.isfinite(weights).all() for weights in state.weights.values())
+    assert states
+    assert all(torch.isfinite(weights).all() for weights in states[-1].best_weights.values())
+    assert all(math.isfinite(row["validation_loss"]) for row in states[-1].history)

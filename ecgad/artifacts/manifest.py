@@ -46,10 +46,11 @@ class Stage:
     def finished(self) -> dict[str, Any] | None:
         """The summary of this very output where it is there already, else None.
 
-        Raises MismatchError where the folder holds output of the stage made from something else.
+        Raises MismatchError where the folder holds output of the stage that was made from something
+        else, or that was changed since.
         """
         record = _manifest(self.folder).get(self.name)
-        if record is None or not all((self.folder / name).exists() for name in record["outputs"]):
+        if record is None:
             return None
         made = {"settings": record["settings"], "inputs": record["inputs"]}
         asked = {"settings": self.settings, "inputs": self.inputs}
@@ -58,22 +59,26 @@ class Stage:
                 f"{self.folder} holds finished output of {SCRIPTS[self.name]} made otherwise "
                 f"({difference}); give --overwrite to replace it, or choose another folder"
             )
+        if not all((self.folder / name).exists() for name in record["outputs"]):
+            return None
+        _check_unchanged(self.folder, self.name, record["outputs"])
         return record["summary"]
+
+    def begin(self) -> None:
+        """Take back what the manifest says of the stage, before its output is replaced."""
+        stages = _manifest(self.folder)
+        if stages.pop(self.name, None):
+            files.save_json(self.folder / MANIFEST, {"stages": stages})
 
     def finish(
         self, experiment: Experiment, outputs: Iterable[str], summary: Mapping[str, Any]
     ) -> None:
         """Write down that the stage is done. What it depends on has to be written before."""
         stages = _manifest(self.folder)
-        made = {name: files.sha256(self.folder / name) for name in outputs}
-        # What an earlier run made and this one does not, such as pictures, would mislead.
-        for name in stages.get(self.name, {"outputs": {}})["outputs"]:
-            if name not in made:
-                (self.folder / name).unlink(missing_ok=True)
         stages[self.name] = {
             "settings": self.settings,
             "inputs": self.inputs,
-            "outputs": made,
+            "outputs": {name: files.sha256(self.folder / name) for name in outputs},
             "summary": summary,
             "config": experiment.model_dump(mode="json"),
             "seed": experiment.seed,
@@ -99,14 +104,10 @@ def require(folder: Path, name: str, settings: dict[str, Any]) -> dict[str, Any]
             f"{folder} was made by {script} with other settings than the config asks for "
             f"({difference}); run {script} again with --overwrite, or choose another folder"
         )
-    for output, digest in record["outputs"].items():
+    for output in record["outputs"]:
         if not (folder / output).exists():
             raise FileError(f"{folder / output} is missing; run {script} again")
-        if files.sha256(folder / output) != digest:
-            raise MismatchError(
-                f"{folder / output} is not the file that {script} wrote; run {script} again with "
-                f"--overwrite"
-            )
+    _check_unchanged(folder, name, record["outputs"])
     return record
 
 
@@ -118,6 +119,15 @@ def check_same(made: Mapping[str, str], now: Mapping[str, str], what: str, scrip
             f"{what} another {name} than the one that is there now; run {script} again with "
             f"--overwrite"
         )
+
+
+def _check_unchanged(folder: Path, name: str, outputs: Mapping[str, str]) -> None:
+    for output, digest in outputs.items():
+        if files.sha256(folder / output) != digest:
+            raise MismatchError(
+                f"{folder / output} is not the file that {SCRIPTS[name]} wrote; run it again with "
+                f"--overwrite"
+            )
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -161,10 +171,10 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit() -> str | None:
-    """The commit of the code; None outside a checkout."""
+    """The commit of the code, with `-dirty` where it was changed since; None outside a checkout."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

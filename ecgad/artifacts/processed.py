@@ -7,6 +7,7 @@ beat); the first axis is the beat in all of them.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,9 +47,12 @@ def save_splits(folder: Path, beats: Beats, splits: dict[str, np.ndarray], scale
 
 
 def load_split(folder: Path, split: str) -> Beats:
-    """The beats of a split, scaled and memory-mapped. Raises FileError."""
+    """The beats of a split, scaled and memory-mapped; `unit` is that of the raw beats.
+
+    Raises FileError.
+    """
     arrays = {name: files.load_array(folder / f"{name}_{split}.npy") for name in ARRAYS}
-    description = files.load_json(folder / DESCRIPTION)
+    description = load_description(folder)
     return Beats(
         beats=arrays["beats"],
         symbols=arrays["symbols"],
@@ -59,6 +63,11 @@ def load_split(folder: Path, split: str) -> Beats:
         unit=description["unit"],
         leads=tuple(description["leads"]),
     )
+
+
+def load_description(folder: Path) -> dict[str, Any]:
+    """Shape, leads, sampling rate (Hz), unit and class names of the raw beats. Raises FileError."""
+    return files.load_json(folder / DESCRIPTION)
 
 
 def load_scaler(folder: Path) -> Scaler:

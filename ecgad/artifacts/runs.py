@@ -76,12 +76,14 @@ class Checkpoint:
     """A trained model with all that scoring a raw beat needs, and what it was made from.
 
     model: kind, n_leads, n_samples and parameters of `ecgad.models.build_model`. weights: of the
-    best epoch. training: fields of `ecgad.training.TrainingState`; None in the best checkpoint.
+    best epoch. beats: leads, sampling rate and unit of the raw beats, as in `beats.json`.
+    training: fields of `ecgad.training.TrainingState`; None in the best checkpoint.
     """
 
     model: dict[str, Any]
     weights: "dict[str, torch.Tensor]"
     scaler: dict[str, Any]
+    beats: dict[str, Any]
     settings: dict[str, Any]
     inputs: dict[str, str]
     training: dict[str, Any] | None = None
@@ -103,8 +105,8 @@ class TrainingWriter:
     interrupted or diverged. best: the checkpoint to write, but for its weights.
     """
 
-    def __init__(self, folder: Path, best: Checkpoint) -> None:
-        self.folder = folder
+    def __init__(self, stage: Stage, best: Checkpoint) -> None:
+        self.stage = stage
         self.best = best
         self.state: TrainingState | None = None
         self.saved_at = time.monotonic()
@@ -123,10 +125,12 @@ class TrainingWriter:
 
     def _write(self) -> None:
         if self.state is not None:
+            folder = self.stage.folder
             best = replace(self.best, weights=self.state.best_weights)
-            save_checkpoint(self.folder / BEST, best)
-            save_checkpoint(self.folder / LAST, replace(best, training=vars(self.state)))
-            save_history(self.folder, self.state.history)
+            self.stage.begin()
+            save_checkpoint(folder / BEST, best)
+            save_checkpoint(folder / LAST, replace(best, training=vars(self.state)))
+            save_history(folder, self.state.history)
             self.state, self.saved_at = None, time.monotonic()
 
 
@@ -146,10 +150,14 @@ def load_resumable(stage: Stage) -> Checkpoint:
         {"settings": made, "inputs": checkpoint.inputs},
         {"settings": asked, "inputs": stage.inputs},
     )
-    if checkpoint.training is None or difference:
+    if checkpoint.training is None:
+        difference = "no training state in it"
+    elif checkpoint.training["epoch"] > asked["training"]["epochs"]:
+        difference = f"{checkpoint.training['epoch']} epochs are done already"
+    if difference:
         raise MismatchError(
-            f"{path} cannot go on: it was made otherwise ({difference or 'no training state'}); "
-            f"give --overwrite to start again"
+            f"{path} cannot go on: it was made otherwise ({difference}); give --overwrite to start "
+            f"again"
         )
     return checkpoint
 
@@ -166,7 +174,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises what it will: RuntimeError, EOFError, UnpicklingError
-        reason = str(error).splitlines()[0][:150]
+        reason = (str(error) or type(error).__name__).splitlines()[0][:150]
         raise FileError(
             f"{path} is damaged or no checkpoint ({reason}); restore it, or train again with "
             f"{SCRIPTS['train']} --overwrite"
@@ -209,6 +217,12 @@ def load_examples(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def figure_file(name: str) -> str:
     """Name of a picture, relative to the run dir."""
     return f"{FIGURES}/{name}.png"
+
+
+def remove_figures(folder: Path) -> None:
+    """Remove the pictures of an earlier drawing: not every run has the same ones."""
+    for path in (folder / FIGURES).glob("*.png"):
+        path.unlink()
 
 
 def save_figure(folder: Path, name: str, figure: "Figure", dpi: int) -> bytes:

@@ -33,14 +33,14 @@ class Beats:
     def __len__(self) -> int:
         return len(self.beats)
 
-    def take(self, rows: np.ndarray) -> "Beats":
+    def take(self, places: np.ndarray) -> "Beats":
         """The beats at these places, in this order."""
         return Beats(
-            beats=self.beats[rows],
-            symbols=self.symbols[rows],
-            labels=None if self.labels is None else self.labels[rows],
-            rows=self.rows[rows],
-            in_test=None if self.in_test is None else self.in_test[rows],
+            beats=self.beats[places],
+            symbols=self.symbols[places],
+            labels=None if self.labels is None else self.labels[places],
+            rows=self.rows[places],
+            in_test=None if self.in_test is None else self.in_test[places],
             class_names=self.class_names,
             sampling_rate=self.sampling_rate,
             unit=self.unit,

@@ -28,7 +28,10 @@ def fetch(remote: Remote, folder: Path) -> None:
 
     names = ", ".join(remote.sha256)
     by_hand = f"download it by hand and put {names} into {folder}/"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{names} cannot be put into {folder}: {error.strerror}") from None
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
         zipped = remote.url.endswith(".zip")
         try:
@@ -41,7 +44,11 @@ def fetch(remote: Remote, folder: Path) -> None:
             )
         except Exception as error:  # pooch passes on whatever requests, urllib3 and zipfile raise
             lost = isinstance(error, requests.ConnectionError)
-            reason = "no connection" if lost else str(error).splitlines()[0][:200]
+            reason = (
+                "no connection"
+                if lost
+                else (str(error) or type(error).__name__).splitlines()[0][:200]
+            )
             raise FileError(
                 f"{names} not found in {folder}/ and cannot be fetched from {remote.url} "
                 f"({reason}); {by_hand}"

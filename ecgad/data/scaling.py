@@ -10,7 +10,7 @@ class Scaler:
     """scaled = (beat - offset) / scale; values outside the fitted range are not clipped.
 
     offset, scale: float64, (n_leads, n_samples) for a scaling of each sample position, or
-    (n_leads, 1) for one of the whole beat.
+    (n_leads, 1) for one of the whole beat, the same at all positions.
     """
 
     method: str
@@ -22,7 +22,7 @@ class Scaler:
         """Fit on beats (n_beats, n_leads, n_samples).
 
         method: `minmax` maps the range of the beats to [0, 1], `standard` their mean to 0 and
-        standard deviation to 1. per: `position` or `beat`. What never varies is only shifted.
+        standard deviation to 1. per: `position` or `lead`. What never varies is only shifted.
         """
         axes = _axes(per)
         if method == "minmax":
@@ -64,7 +64,7 @@ class Scaler:
 def out_of_range(beats: np.ndarray, fitted: np.ndarray, per: str) -> float:
     """Fraction of the samples of `beats` beyond the range of `fitted`, the beats of the scaling.
 
-    Both are (n_beats, n_leads, n_samples), in the same unit. per: `position` or `beat`, as for the
+    Both are (n_beats, n_leads, n_samples), in the same unit. per: `position` or `lead`, as for the
     scaling. Scaling keeps the order of values, so that scaled or not makes no difference.
     """
     low = fitted.min(axis=_axes(per), keepdims=True)

@@ -110,6 +110,9 @@ def _read(path: Path, header: bool) -> pd.DataFrame:
         raise FileError(f"{path}: not a CSV table: {reason}") from None
     if frame.empty:
         raise FileError(f"{path}: the table has no rows")
+    if not isinstance(frame.index, pd.RangeIndex):
+        # pandas takes surplus cells for row names.
+        raise FileError(f"{path}, line 2: more values than the first line has names")
     if header and _is_number(frame.columns[0]) and _is_number(frame.columns[1 % frame.shape[1]]):
         raise FileError(
             f"{path}: the first line holds numbers, not names of columns; set "
@@ -141,7 +144,10 @@ def _column(frame: pd.DataFrame, path: Path, label_column: str | int) -> Any:
 
 def _symbol(label: object) -> str:
     """A label as text, the same for 1, 1.0 and "1"."""
-    return f"{float(str(label)):g}" if _is_number(label) else str(label).strip()
+    if not _is_number(label):
+        return str(label).strip()
+    number = float(str(label))
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 def _numbers(frame: pd.DataFrame, path: Path, first_line: int) -> np.ndarray:

@@ -117,7 +117,7 @@ def latent_space(codes: np.ndarray, beats: Beats) -> Figure:
             alpha=0.6,
             linewidth=0,
             color=colours[symbol],
-            label=f"{class_label(beats, symbol)} ({len(of_class)})",
+            label=f"{class_label(beats, symbol)} ({beats.class_counts[symbol]})",
         )
     axis.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
     axis.set_ylabel(f"second principal component ({shares[1]:.0%})")

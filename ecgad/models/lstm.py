@@ -9,10 +9,12 @@ from ecgad.models.autoencoder import Autoencoder
 class LstmAutoencoder(Autoencoder):
     """LSTM encoder to a code, one LSTM layer that unrolls the code into the beat.
 
-    Beats have the shape (n_beats, n_leads, n_samples), codes (n_beats, code_size). Each step reads
-    `patch_size` samples of all leads: 1 is the classic form (Malhotra et al. 2016), and a patch of
-    5 or 10 shortens the chain of steps, and with it the training time, by that factor. A beat that
-    is no multiple of the patch is continued with its last sample, and cut again at the end.
+    Beats have the shape (n_beats, n_leads, n_samples), codes (n_beats, code_size). The code comes
+    from the last state of the encoder, and is the decoder's input at every step; nothing is fed
+    back, unlike in Malhotra et al. 2016. Each step reads `patch_size` samples of all leads: 1 is
+    the classic form, and a patch of 5 or 10 shortens the chain of steps by that factor, and with it
+    the training. A beat that is no multiple of the patch is continued with its last sample, and cut
+    again at the end.
     """
 
     def __init__(
