@@ -78,6 +78,9 @@ def train(
         run.progress(state.epoch, config.epochs) as show,
         runs.TrainingWriter(stage, replace(checkpoint, settings=stage.settings)) as write,
     ):
+        if state.epoch:
+            # So that all files are there, whichever of them was lost.
+            write(state)
         for state in epochs:
             write(state)
             row = state.history[-1]

@@ -144,6 +144,8 @@ def script(stage: Callable[..., None]) -> None:
             return _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
             return _fail("interrupted", INTERRUPTED)
+        except MemoryError as error:
+            return _fail(f"out of memory: {error}", 1)
         except OSError as error:
             return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
         return 0

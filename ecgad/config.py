@@ -19,7 +19,10 @@ from ecgad.errors import ConfigError
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "demo.yaml"
 
-PositiveInt = Annotated[int, Field(gt=0)]
+# Beyond what any machine can hold; a typo should not reach the allocator.
+PositiveInt = Annotated[int, Field(gt=0, le=1_000_000)]
+Width = Annotated[int, Field(gt=0, le=65_536)]
+Folder = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -31,9 +34,9 @@ class Section(BaseModel):
 class SyntheticConfig(Section):
     """The embedded source: see `ecgad.data.synthetic`."""
 
-    beats: int = Field(4000, ge=10, description="how many beats")
+    beats: int = Field(4000, ge=10, le=1_000_000_000, description="how many beats")
     anomalous_fraction: Fraction = Field(0.2, description="how many of them are anomalous")
-    samples: int = Field(140, ge=16, description="samples a beat")
+    samples: int = Field(140, ge=16, le=100_000, description="samples a beat")
     sampling_rate: float = Field(160.0, ge=50, le=2000, description="in Hz")
     heart_rate: float = Field(65.0, ge=30, le=150, description="mean, in beats a minute")
     noise: float = Field(0.02, ge=0, le=1, description="standard deviation, in mV")
@@ -42,7 +45,7 @@ class SyntheticConfig(Section):
 class CsvConfig(Section):
     """A user's own table, one beat a row, every other column a sample."""
 
-    file: str | None = Field(None, description="the table's path, relative to data.raw_dir")
+    file: Folder | None = Field(None, description="the table's path, relative to data.raw_dir")
     header: bool = Field(True, description="whether its first line names the columns")
     label_column: str | int | None = Field(
         None, description="name, or number from 0 without a header; null: no labels"
@@ -80,10 +83,10 @@ class ScalingConfig(Section):
 
 class DataConfig(Section):
     source: Literal["synthetic", "ecg5000", "ecg_csv", "csv"] = "synthetic"
-    raw_dir: str | None = Field(
+    raw_dir: Folder | None = Field(
         None, description="holds the source's files under their published names; data/raw/<source>"
     )
-    processed_dir: str | None = Field(
+    processed_dir: Folder | None = Field(
         None, description="where the splits are written; data/processed/<name>"
     )
     synthetic: SyntheticConfig = SyntheticConfig()
@@ -110,17 +113,17 @@ class DataConfig(Section):
 
 
 class DenseConfig(Section):
-    layers: list[PositiveInt] = Field([64, 32], description="widths before the code")
-    code_size: PositiveInt = 8
+    layers: list[Width] = Field([64, 32], description="widths before the code")
+    code_size: Width = 8
     activation: Literal["relu", "gelu", "elu", "tanh"] = "gelu"
     output: Literal["sigmoid", "linear"] = "linear"
 
 
 class CnnConfig(Section):
-    filters: PositiveInt = 32
-    kernel_size: int = Field(7, ge=3, description="odd, in samples")
+    filters: Width = 32
+    kernel_size: int = Field(7, ge=3, le=1001, description="odd, in samples")
     depth: int = Field(3, ge=1, le=10, description="how many times the beat is halved")
-    code_size: PositiveInt = 8
+    code_size: Width = 8
     decoder: Literal["transposed", "upsampling"] = "transposed"
     output: Literal["sigmoid", "linear"] = "linear"
 
@@ -132,10 +135,10 @@ class CnnConfig(Section):
 
 
 class LstmConfig(Section):
-    hidden_size: PositiveInt = 64
+    hidden_size: Width = 64
     layers: int = Field(1, ge=1, le=8, description="of the encoder; the decoder has one")
-    code_size: PositiveInt = 8
-    patch_size: PositiveInt = Field(10, description="samples read a step; 1 is the classic form")
+    code_size: Width = 8
+    patch_size: Width = Field(10, description="samples read a step; 1 is the classic form")
 
 
 class ModelConfig(Section):
@@ -293,8 +296,9 @@ def parse_yaml(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{where}{line}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (yaml.YAMLError, TypeError, ValueError, KeyError, AttributeError) as error:
+        # A date in month 13, a tag on something else: the constructors raise as they will.
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(f"{where}: not valid YAML: {reason}") from None
 
 
@@ -312,7 +316,8 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: a config is a mapping of sections, such as 'training:'")
-    return settings
+    # A section whose every key is commented out reads as null.
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def _override(settings: dict[str, Any], override: str) -> None:

@@ -42,6 +42,8 @@ def test_no_arguments_mean_the_demo() -> None:
         ("training.epochs", ["training.epochs", "SECTION.KEY=VALUE"]),
         ("training.epochs.more=1", ["training.epochs", "section"]),
         ("training.epochs=[1", ["training.epochs", "not valid YAML"]),
+        ("training.epochs=9999999999", ["training.epochs", "1000000"]),
+        ("data.raw_dir=2024-13-01", ["data.raw_dir", "month"]),
         ("seed=-1", ["seed", "-1"]),
     ],
 )

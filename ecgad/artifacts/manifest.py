@@ -134,11 +134,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
         return {}
-    content = files.load_json(path)
     try:
-        stages = content["stages"]
+        stages = files.load_json(path)["stages"]
         whole = all(record.keys() >= RECORD for record in stages.values())
-    except (TypeError, KeyError, AttributeError):
+    except (FileError, TypeError, KeyError, AttributeError):
         whole = False
     if not whole:
         raise FileError(f"{path} is no manifest of ecgad; move it away and run the stages again")
