@@ -143,7 +143,7 @@ def script(stage: Callable[..., None]) -> None:
         except UserError as error:
             return _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
-            return _fail("interrupted", INTERRUPTED)
+            return _fail("interrupted; train_model.py goes on with --resume", INTERRUPTED)
         except MemoryError as error:
             return _fail(f"out of memory: {error}", 1)
         except OSError as error:

@@ -84,6 +84,9 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
     for kind, (places, made) in runs.load_examples(run_dir).items():
         if not len(places):
             continue
+        if kind.endswith("_mildest") and len(places) <= 2 * n_examples:
+            # So few that the worst are all of them.
+            continue
         title, caption = EXAMPLES[kind]
         shown = places[: 2 * n_examples]
         figure = model.reconstructions(

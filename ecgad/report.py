@@ -104,9 +104,10 @@ def _table(rows: list[list[str]]) -> str:
 
 def _figure(name: str, caption: str, png: bytes) -> str:
     data = base64.b64encode(png).decode("ascii")
-    title = name.replace("_", " ")
+    title = name.replace("reconstructions_", "reconstructions: ").replace("_", " ")
+    heading = title[0].upper() + title[1:].replace("false alarm", "false alarms,")
     return (
-        f"<figure>\n<h2>{escape(title[0].upper() + title[1:])}</h2>\n"
+        f"<figure>\n<h2>{escape(heading.replace('Roc', 'ROC'))}</h2>\n"
         f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">\n'
         f"<figcaption>{escape(caption)}</figcaption>\n</figure>"
     )

@@ -50,7 +50,7 @@ def read_ecg_csv(path: Path) -> Beats:
         symbols=np.where(flag == 1, "normal", "anomalous"),
         labels=np.where(flag == 1, NORMAL, ANOMALOUS).astype(np.int8),
         rows=np.arange(len(values)),
-        unit="standard deviations of the beat",
+        unit="z-score",
     )
 
 
@@ -113,7 +113,9 @@ def _read(path: Path, header: bool) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):
         # pandas takes surplus cells for row names.
         raise FileError(f"{path}, line 2: more values than the first line has names")
-    if header and _is_number(frame.columns[0]) and _is_number(frame.columns[1 % frame.shape[1]]):
+    if frame.shape[1] == 1:
+        raise FileError(f"{path}: one column only; values are to be separated by commas")
+    if header and _is_number(frame.columns[0]) and _is_number(frame.columns[1]):
         raise FileError(
             f"{path}: the first line holds numbers, not names of columns; set "
             f"data.csv.header: false"
@@ -164,7 +166,7 @@ def _numbers(frame: pd.DataFrame, path: Path, first_line: int) -> np.ndarray:
             what = "a missing value" if missing else f"{str(cell)!r} is no finite number"
         raise FileError(
             f"{path}, line {row + first_line}, column {frame.columns[column]}: {what}; mend or "
-            f"remove that row"
+            f"remove that row or column"
         )
     return values
 

@@ -1,8 +1,8 @@
 """ECG5000 as the UCR archive publishes it: 5,000 beats of one patient in five classes.
 
 Chen et al. 2015 cut them from record chf07 of the BIDMC Congestive Heart Failure Database
-(Goldberger et al. 2000), stretched each to 140 points and standardised it, so that a point is
-neither a time nor a voltage.
+(Goldberger et al. 2000), stretched each to 140 points and standardised it (z-score), so that a
+point is neither a time nor a voltage.
 """
 
 from pathlib import Path
@@ -66,7 +66,7 @@ def read_ecg5000(train: Path, test: Path) -> Beats:
         rows=np.arange(len(beats)),
         in_test=np.arange(len(beats)) >= len(train_values),
         class_names=CLASS_NAMES,
-        unit="standard deviations of the beat",
+        unit="z-score",
     )
 
 

@@ -4,14 +4,17 @@ import textwrap
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from ecgad.data.beats import Beats
 from ecgad.figures.style import (
+    GREY,
+    amplitude_label,
     class_colours,
     class_label,
     class_order,
     hide_unused,
-    lead_label,
     new_figure,
     time_axis,
 )
@@ -40,7 +43,7 @@ def class_examples(beats: Beats, n_examples: int) -> Figure:
             axis.set_visible(False)
         row[0].set_title(class_label(beats, symbol), loc="left")
     figure.supxlabel(x_label, fontsize=10)
-    figure.supylabel(lead_label(beats), fontsize=10)
+    figure.supylabel(amplitude_label(beats), fontsize=10)
     return figure
 
 
@@ -75,7 +78,7 @@ def label_distribution(splits: dict[str, Beats]) -> Figure:
             )
     axis.set_yticks(range(len(order)), [class_label(beats, symbol) for symbol in order])
     axis.invert_yaxis()
-    axis.set_xlim(0, longest * 1.28)
+    axis.set_xlim(0, longest * 1.4)
     axis.set_xlabel("beats")
     axis.grid(False, axis="y")
     return figure
@@ -101,17 +104,19 @@ def class_profiles(beats: Beats) -> Figure:
             color=colours[symbol],
             alpha=0.25,
             linewidth=0,
-            label="± 1 standard deviation",
         )
-        axis.plot(x, mean, color=colours[symbol], label="mean")
+        axis.plot(x, mean, color=colours[symbol])
         title = textwrap.fill(f"{class_label(beats, symbol)} ({len(of_class)} beats)", 28)
         axis.set_title(title, loc="left")
         axis.set_xlabel(x_label)
     hide_unused(axes, len(order))
     for row in axes:
-        row[0].set_ylabel(lead_label(beats))
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        row[0].set_ylabel(amplitude_label(beats))
+    handles = [
+        Line2D([], [], color=GREY, label="mean"),
+        Patch(color=GREY, alpha=0.3, linewidth=0, label="± 1 standard deviation"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -132,7 +137,7 @@ def rolling_statistics(beats: Beats) -> Figure:
     for axis, name in zip(axes[0], ("mean", "standard deviation"), strict=True):
         axis.set_title(f"rolling {name}, {window} samples", loc="left")
         axis.set_xlabel(x_label)
-        axis.set_ylabel(lead_label(beats))
+        axis.set_ylabel(amplitude_label(beats))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure

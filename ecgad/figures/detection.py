@@ -60,10 +60,17 @@ def roc_curve(curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]]) 
     """
     figure, axes = new_figure(width=5.6, height=5.2)
     axis = axes[0, 0]
+    # A good detector's curve lies in the corner.
+    corner = axis.inset_axes((0.42, 0.36, 0.54, 0.42), xlim=(-0.005, 0.15), ylim=(0.85, 1.005))
+    corner.set_title("the corner, magnified", fontsize=8)
+    corner.tick_params(labelsize=8)
     for (name, (scores, labels, entry)), colour in zip(curves.items(), (GREY, BLACK), strict=True):
         false_alarms, hits, _ = sk.roc_curve(labels, scores)
-        axis.plot(false_alarms, hits, color=colour, label=f"{name}, AUROC {entry['auroc']:.4f}")
-        axis.plot(1 - entry["specificity"], entry["recall"], "o", color=colour)
+        for place in (axis, corner):
+            place.plot(
+                false_alarms, hits, color=colour, label=f"{name}, AUROC {entry['auroc']:.4f}"
+            )
+            place.plot(1 - entry["specificity"], entry["recall"], "o", color=colour)
     axis.plot([], [], "o", color=BLACK, label="at the threshold")
     axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="chance")
     axis.set_xlabel("false alarm rate (1 − specificity)")
@@ -90,7 +97,7 @@ def precision_recall_curve(
     axis.set_xlabel("recall (sensitivity)")
     axis.set_ylabel("precision")
     axis.set_ylim(0, 1.03)
-    axis.legend(loc="lower left", frameon=False)
+    axis.legend(loc=(0.02, min(share + 0.02, 0.6)), frameon=False)
     return figure
 
 

@@ -11,11 +11,11 @@ from ecgad.figures.style import (
     GREY,
     MARKERS,
     NORMAL_COLOUR,
+    amplitude_label,
     class_colours,
     class_label,
     class_order,
     hide_unused,
-    lead_label,
     new_figure,
     plain_numbers,
     time_axis,
@@ -47,7 +47,8 @@ def training_history(history: dict[str, np.ndarray], loss: str) -> Figure:
     if min(history["train_loss"].min(), validation.min()) > 0:
         losses.set_yscale("log")
         plain_numbers(losses.yaxis)
-    losses.set_ylabel(f"{loss} loss (scaled beats)")
+    scale = ", logarithmic" if losses.get_yscale() == "log" else ""
+    losses.set_ylabel(f"{loss} loss (scaled beats{scale})")
     losses.legend(frameon=False)
     rate.plot(epochs, history["learning_rate"], color=BLACK, marker=marker)
     rate.set_ylabel("learning rate")
@@ -83,13 +84,16 @@ def reconstructions(
         )
         axis.plot(x, beat, color=NORMAL_COLOUR, label="beat")
         axis.plot(x, made, color=BLACK, linewidth=1.1, linestyle="--", label="reconstruction")
-        axis.set_title(f"class {beats.symbols[place]}, score {scores[place]:.3g}", loc="left")
+        row = f"row {beats.rows[place]}"
+        kind = "" if beats.labels is None else f", {beats.symbols[place]}"
+        axis.set_title(f"{row}{kind}: {scores[place]:#.3g}", loc="left", fontsize=9)
     hide_unused(axes, n)
     for row in axes:
-        row[0].set_ylabel(lead_label(beats))
-    for axis in axes[-1]:
+        row[0].set_ylabel(amplitude_label(beats))
+    # The lowest of each column; below some of the last row but one there is nothing.
+    for axis in axes.flat[max(0, n - columns) : n]:
         axis.set_xlabel(x_label)
-    figure.suptitle(f"{title} (threshold {threshold:.3g})", fontsize=11)
+    figure.suptitle(f"{title}: row, class and score (threshold {threshold:#.3g})", fontsize=11)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure

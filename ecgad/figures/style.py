@@ -60,10 +60,10 @@ def time_axis(beats: Beats) -> tuple[np.ndarray, str]:
     return places / beats.sampling_rate, "time (s)"
 
 
-def lead_label(beats: Beats) -> str:
-    """The name of the vertical axis: the lead that is drawn, and its unit."""
-    unit = {"standard deviations of the beat": "standard deviations"}.get(beats.unit, beats.unit)
-    return f"{unit}" if len(beats.leads) == 1 else f"lead {beats.leads[0]} ({unit})"
+def amplitude_label(beats: Beats) -> str:
+    """The name of the vertical axis: the unit, and of several leads the one that is drawn."""
+    lead = f"lead {beats.leads[0]}" if len(beats.leads) > 1 else "amplitude"
+    return f"{lead} ({beats.unit})"
 
 
 def class_order(beats: Beats) -> list[str]:
@@ -90,7 +90,7 @@ def class_label(beats: Beats, symbol: str) -> str:
 def score_label(score: str) -> str:
     """What a score is."""
     name = {"mae": "mean absolute", "mse": "mean squared", "max": "maximum"}[score]
-    return f"score: {name} error of the scaled beat"
+    return f"score: {name} error of the scaled beat (logarithmic)"
 
 
 def plain_numbers(axis: Axis) -> None:
@@ -98,6 +98,7 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_minor_locator(LogLocator(subs=(2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("{x:g}")
+    axis.set_tick_params(which="both", length=3.5, pad=3.5)
 
 
 def threshold_line(axes: Axes, value: float, label: str = "threshold") -> None:
