@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 INTERRUPTED = 130
+# Text is printed as it is: a class may be called [b] or :smile:.
+PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
 
 
 class Device(StrEnum):
@@ -46,11 +48,11 @@ class Run:
         """For everything but results."""
         from rich.console import Console
 
-        return Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
+        return Console(stderr=True, quiet=self.quiet, **PLAIN)
 
     def say(self, message: str) -> None:
         """Tell the user something that is no result."""
-        self.console.print(message, markup=False)
+        self.console.print(message)
 
     def result(self, summary: dict[str, Any], *readable: "RenderableType") -> None:
         """Print the stage's result: readable, or with --json as one line."""
@@ -59,9 +61,9 @@ class Run:
             return
         from rich.console import Console
 
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(**PLAIN)
         for part in readable:
-            console.print(part, markup=False) if isinstance(part, str) else console.print(part)
+            console.print(part)
 
     @contextmanager
     def progress(self, done: int, total: int) -> Iterator[Callable[[int, str], None]]:

@@ -331,11 +331,11 @@ def test_a_table_without_labels_runs_through(stages: Stages, fails: Fails, scrip
     assert "needs labelled validation beats" in line
 
 
-def test_constant_beats_do_not_divide_by_zero(stages: Stages) -> None:
+def test_constant_beats_and_strange_names_do_no_harm(stages: Stages) -> None:
     values = np.tile(np.linspace(0, 1, 20), (60, 1))
     values[::6, 5] += 3
     rows = [
-        ",".join(map(str, row)) + (",V" if n % 6 == 0 else ",N") for n, row in enumerate(values)
+        ",".join(map(str, row)) + (",[/b]$" if n % 6 == 0 else ",N") for n, row in enumerate(values)
     ]
     Path("raw").mkdir()
     Path("raw/own.csv").write_text("\n".join(rows))

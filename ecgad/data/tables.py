@@ -15,6 +15,9 @@ ECG_CSV = Remote(
     sha256={"ecg.csv": "72ce7b040ca0c6ed36c3368e570c6ac4ddf20100476e47373c63b2395e012df1"},
 )
 
+# No unit makes a sample of an ECG larger; squares of it would leave the range of float32.
+LARGEST = 1e12
+
 
 def ecg_csv_file(folder: Path) -> Path:
     """`ecg.csv` in that folder; downloaded if missing. Raises FileError where that fails."""
@@ -115,7 +118,8 @@ def _read(path: Path, header: bool) -> pd.DataFrame:
         raise FileError(f"{path}, line 2: more values than the first line has names")
     if frame.shape[1] == 1:
         raise FileError(f"{path}: one column only; values are to be separated by commas")
-    if header and _is_number(frame.columns[0]) and _is_number(frame.columns[1]):
+    # Names such as 0, 1, 2 are common; 0.25 is a sample.
+    if header and any(_is_number(name) and not str(name).isdigit() for name in frame.columns):
         raise FileError(
             f"{path}: the first line holds numbers, not names of columns; set "
             f"data.csv.header: false"
@@ -153,9 +157,9 @@ def _symbol(label: object) -> str:
 
 
 def _numbers(frame: pd.DataFrame, path: Path, first_line: int) -> np.ndarray:
-    """The table as float32 (n_rows, n_columns); every cell must be a finite number."""
+    """The table as float32 (n_rows, n_columns); every cell must be a number of sensible size."""
     values = frame.apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
-    bad = ~np.isfinite(values)
+    bad = ~(np.abs(values) < LARGEST)
     if bad.any():
         row, column = (int(place[0]) for place in np.nonzero(bad))
         cell: Any = frame.iat[row, column]
@@ -163,7 +167,7 @@ def _numbers(frame: pd.DataFrame, path: Path, first_line: int) -> np.ndarray:
         if missing and bad[row, column:].all():
             what = f"the row ends after {column} of {frame.shape[1]} samples"
         else:
-            what = "a missing value" if missing else f"{str(cell)!r} is no finite number"
+            what = "a missing value" if missing else f"{str(cell)!r} is no number below {LARGEST:g}"
         raise FileError(
             f"{path}, line {row + first_line}, column {frame.columns[column]}: {what}; mend or "
             f"remove that row or column"

@@ -13,6 +13,7 @@ from ecgad.figures.style import (
     GREY,
     NORMAL_COLOUR,
     new_figure,
+    plain,
     plain_numbers,
     score_label,
     threshold_line,
@@ -140,7 +141,7 @@ def recall_by_class(entries: dict[str, dict[str, Any]], class_names: dict[str, s
         axis.barh(place, recall, 0.6, color=ANOMALOUS_COLOUR, alpha=0.75)
         axis.plot([low, high], [place, place], color=BLACK, linewidth=1.5)
         axis.text(1.02, place, f"{recall:.1%} of {n}", va="center")
-    names = [f"{s}: {class_names[s]}" if s in class_names else s for s in symbols]
+    names = [plain(f"{s}: {class_names[s]}" if s in class_names else s) for s in symbols]
     axis.set_yticks(range(len(symbols)), names)
     axis.invert_yaxis()
     axis.set_xlim(0, 1.0)

@@ -17,6 +17,7 @@ from ecgad.figures.style import (
     class_order,
     hide_unused,
     new_figure,
+    plain,
     plain_numbers,
     time_axis,
 )
@@ -85,7 +86,7 @@ def reconstructions(
         axis.plot(x, beat, color=NORMAL_COLOUR, label="beat")
         axis.plot(x, made, color=BLACK, linewidth=1.1, linestyle="--", label="reconstruction")
         row = f"row {beats.rows[place]}"
-        kind = "" if beats.labels is None else f", {beats.symbols[place]}"
+        kind = "" if beats.labels is None else f", {plain(beats.symbols[place])}"
         axis.set_title(f"{row}{kind}: {scores[place]:#.3g}", loc="left", fontsize=9)
     hide_unused(axes, n)
     for row in axes:
@@ -101,7 +102,7 @@ def reconstructions(
 
 def latent_space(codes: np.ndarray, beats: Beats) -> Figure:
     """Codes (n_beats, code_size) on their first two principal components, by class."""
-    plane = PCA(min(2, codes.shape[1])).fit(codes)
+    plane = PCA(min(2, *codes.shape)).fit(codes)
     points = plane.transform(codes)
     if points.shape[1] == 1:
         points = np.c_[points, np.zeros(len(points))]

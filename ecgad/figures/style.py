@@ -84,7 +84,12 @@ def class_colours(beats: Beats, order: Sequence[str]) -> dict[str, str]:
 def class_label(beats: Beats, symbol: str) -> str:
     """The symbol and what it means."""
     name = beats.class_names.get(symbol)
-    return f"{symbol}: {name}" if name else symbol
+    return plain(f"{symbol}: {name}" if name else symbol)
+
+
+def plain(text: str) -> str:
+    """Text as it is, where matplotlib would see a formula between dollar signs."""
+    return text.replace("$", r"\$")
 
 
 def score_label(score: str) -> str:
