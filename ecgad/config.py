@@ -291,8 +291,7 @@ _Loader.add_implicit_resolver(
 def parse_yaml(text: str, where: str) -> Any:
     """YAML text as plain Python values. Raises ConfigError, naming `where` and the line."""
     try:
-        # _Loader is a SafeLoader: it builds plain values only.
-        return yaml.load(text, _Loader)  # noqa: S506
+        return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{where}{line}: not valid YAML: {error.problem}") from None
