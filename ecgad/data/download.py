@@ -24,7 +24,6 @@ def fetch(remote: Remote, folder: Path) -> None:
     Raises FileError with the way to get them by hand where that fails.
     """
     import pooch
-    import requests
 
     names = ", ".join(remote.sha256)
     by_hand = f"download it by hand and put {names} into {folder}/"
@@ -43,15 +42,9 @@ def fetch(remote: Remote, folder: Path) -> None:
                 processor=pooch.Unzip(list(remote.sha256), extract_dir=".") if zipped else None,
             )
         except Exception as error:  # pooch passes on whatever requests, urllib3 and zipfile raise
-            lost = isinstance(error, requests.ConnectionError)
-            reason = (
-                "no connection"
-                if lost
-                else (str(error) or type(error).__name__).splitlines()[0][:200]
-            )
             raise FileError(
                 f"{names} not found in {folder}/ and cannot be fetched from {remote.url} "
-                f"({reason}); {by_hand}"
+                f"({why(error)}); {by_hand}"
             ) from None
         for name, expected in remote.sha256.items():
             if pooch.file_hash(str(Path(temporary, name))) != expected:
@@ -61,3 +54,17 @@ def fetch(remote: Remote, folder: Path) -> None:
                 )
         for name in remote.sha256:
             Path(temporary, name).replace(folder / name)
+
+
+def why(error: Exception) -> str:
+    """In a few words, why a download failed."""
+    import requests
+
+    match error:
+        case requests.HTTPError(response=requests.Response() as response):
+            return f"{response.status_code} {response.reason}"
+        case requests.ConnectionError():
+            return "no connection"
+        case requests.exceptions.ChunkedEncodingError():
+            return "the connection broke"
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

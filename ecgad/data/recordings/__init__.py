@@ -1,0 +1,1 @@
+"""Recordings of PhysioNet's databases."""
