@@ -45,7 +45,8 @@ PARALLEL = 4
 PAUSES = (1.0, 2.0, 4.0)
 # Seconds without a byte after which a connection counts as broken.
 TIMEOUT = 30.0
-CHUNK = 1 << 16
+# Bytes; a chunk during which a connection breaks is lost.
+CHUNK = 8192
 
 
 def fetch_database(
@@ -68,7 +69,8 @@ def fetch_database(
     - no records are named, SHA256SUMS.txt is absent and any .hea file lies in the folder or below:
       someone put there by hand what is wanted.
 
-    The first file that cannot be had ends the call; those that are done stay.
+    A download that breaks off is tried again after each of PAUSES, an address that the server
+    refuses is not. The first file that cannot be had ends the call; those that are done stay.
 
     Raises FileError, with the way to do it by hand, where a file cannot be fetched, is not the
     published one even when fetched anew, or cannot be written, and with the nearest names where
@@ -159,7 +161,9 @@ def _published(database: Database, folder: Path, lacking: Sequence[str]) -> dict
         try:
             _download(url, text, Event())
         except requests.RequestException as error:
-            what = ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" * (len(lacking) > 3))
+            what = ", ".join(lacking[:3])
+            if len(lacking) > 3:
+                what += f" and {len(lacking) - 3} more"
             raise _not_fetched(database, folder, what, url, error) from None
     lines = re.findall(
         r"^([0-9a-f]{64}) [ *]?(\S+)\s*$", text.read_text("utf-8", errors="replace"), re.MULTILINE
