@@ -34,18 +34,19 @@ def evaluate(run: Run) -> None:
     files.check_writable(run.run_dir)
 
     from ecgad.data.splits import SPLITS
-    from ecgad.examples import choose_examples
+    from ecgad.examples import choose_examples, choose_to_encode
     from ecgad.metrics import evaluate_scores
-    from ecgad.scoring import reconstruct, score_beats
+    from ecgad.scoring import encode, reconstruct, score_beats
     from ecgad.thresholds import choose_threshold, to_dict
     from ecgad.training import pick_device
 
     config = experiment.evaluation
     model.to(pick_device(run.device))
     beats = {split: processed.load_split(experiment.processed_dir, split) for split in SPLITS}
-    scores, codes = {}, {}
-    for split in SPLITS:
-        scores[split], codes[split] = score_beats(model, beats[split].beats, config.score)
+    scores = {
+        split: score_beats(model, part.beats, config.score, part.lengths)
+        for split, part in beats.items()
+    }
     threshold = choose_threshold(
         config.threshold,
         scores["train"][beats["train"].normals],
@@ -66,11 +67,13 @@ def evaluate(run: Run) -> None:
             scores[split], beats[split], threshold, config.bootstrap, experiment.seed
         )
     examples = choose_examples(scores["test"], beats["test"], threshold)
+    encoded = choose_to_encode(beats["test"])
 
     stage.begin()
     for split in SPLITS:
         files.save_array(run.run_dir / runs.SCORES[split], scores[split])
-    files.save_array(run.run_dir / runs.CODES, codes["test"])
+    codes = encode(model, beats["test"].beats[encoded])
+    runs.save_codes(run.run_dir, encoded, codes)
     runs.save_examples(
         run.run_dir, examples, lambda places: reconstruct(model, beats["test"].beats[places])
     )

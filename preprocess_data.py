@@ -2,65 +2,84 @@
 
 from ecgad.cli import Run, script
 
+# Of records, to look at; some kilobytes each.
+MOST_STRETCHES = 64
+
 
 def preprocess(run: Run) -> None:
     """Read a source, split its beats, scale them, and write the splits.
 
     The scaling is fitted on the normal beats of the training split alone.
     """
+    from collections import Counter
+
     from ecgad.artifacts import files, manifest, processed
-    from ecgad.data import load_beats, not_as_published, raw_files
-    from ecgad.data.scaling import Scaler, out_of_range
-    from ecgad.data.splits import split_beats
+    from ecgad.data import open_source, read_beats
+    from ecgad.data.scaling import Spread
+    from ecgad.data.splits import Dealer, sides_of_recordings
     from ecgad.summaries import preprocess_tables
 
     experiment = run.experiment
-    raw = raw_files(experiment)
+    config = experiment.data
+    source = open_source(experiment, run.console)
+    sides = sides_of_recordings(source.recordings, config.split, experiment.seed)
     stage = manifest.Stage(
         name="preprocess",
         folder=experiment.processed_dir,
         settings=experiment.data_settings,
-        inputs={file.name: files.sha256(file) for file in raw},
+        inputs={name: files.sha256(path) for name, path in source.files.items()},
     )
     if not run.overwrite and (summary := stage.finished()) is not None:
         run.say(f"{stage.folder} is finished already: made from the same data and settings")
         run.result(summary, *preprocess_tables(summary))
         return
     files.check_writable(stage.folder)
-    for name in not_as_published(experiment, stage.inputs):
-        run.say(f"note: {name} is not the published file (its checksum differs); reading it anyway")
+    for name, digest in stage.inputs.items():
+        if source.published.get(name, digest) != digest:
+            run.say(f"note: {name} is not the published file (its checksum differs); reading it")
 
-    beats = load_beats(experiment, raw)
-    split = experiment.data.split
-    splits = split_beats(beats, split.fractions, experiment.seed, split.method == "source")
-    train = beats.take(splits["train"])
-    fitted = train.beats[train.normals]
-    scaling = experiment.data.scaling
-    scaler = Scaler.fit(fitted, scaling.method, scaling.per)
+    dealer = Dealer(config.split, experiment.seed, sides)
+    spread = Spread(config.scaling.per)
+    left_out: Counter[str] = Counter()
+    stretches = []
+    with processed.SplitWriter(stage.folder) as writer:
+        for part in read_beats(source):
+            for split, places in dealer.deal(part.beats).items():
+                beats = part.beats.take(places)
+                writer.add(split, beats)
+                if split == "train":
+                    spread.add(beats.beats[beats.normals])
+                if split == "test" and part.stretch and len(beats):
+                    stretches.append(part.stretch)
+            left_out.update(part.left_out)
+        dealer.check()
+        writer.add_stretches(stretches[:MOST_STRETCHES])
+        outside = writer.finish(spread.scaler(config.scaling.method), spread, part.beats)
+        stage.begin()
 
-    stage.begin()
-    processed.save_splits(stage.folder, beats, splits, scaler)
+    tallies = dealer.tallies
     summary = {
         "name": experiment.name,
         "seed": experiment.seed,
-        "source": experiment.data.source,
+        "source": config.source,
         "processed_dir": str(stage.folder),
-        "n_beats": len(beats),
-        "n_leads": beats.beats.shape[1],
-        "n_samples": beats.beats.shape[2],
-        "labelled": beats.labels is not None,
-        "class_names": beats.class_names,
+        "n_beats": sum(tally.total for tally in tallies.values()),
+        "n_leads": part.beats.beats.shape[1],
+        "n_samples": part.beats.beats.shape[2],
+        "labelled": part.beats.labels is not None,
+        "class_names": part.beats.class_names,
+        "left_out": dict(left_out),
         "splits": {
             name: {
-                "n_beats": len(places),
-                "n_normal": len(beats.take(places).normals),
-                "n_by_class": beats.take(places).class_counts,
-                "out_of_range": out_of_range(beats.beats[places], fitted, scaling.per),
+                "n_beats": tally.total,
+                "n_normal": tally.normal,
+                "n_by_class": dict(tally.by_class.most_common()),
+                "out_of_range": outside[name],
             }
-            for name, places in splits.items()
+            for name, tally in tallies.items()
         },
     }
-    stage.finish(experiment, processed.OUTPUTS, summary)
+    stage.finish(experiment, writer.outputs, summary)
     run.result(summary, *preprocess_tables(summary))
 
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from ecgad.errors import ConfigError
@@ -25,6 +32,14 @@ Width = Annotated[int, Field(gt=0, le=65_536)]
 Folder = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+# Records are often numbered: 101 in YAML is the record "101".
+RecordName = Annotated[
+    str, BeforeValidator(lambda name: str(name) if type(name) is int else name), Field(min_length=1)
+]
+# The classes of ANSI/AAMI EC57, see `ecgad.data.recordings.annotations`.
+BeatClass = Literal["N", "S", "V", "F", "Q"]
+RecordNames = Annotated[list[RecordName], Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -53,22 +68,146 @@ class CsvConfig(Section):
     normal_label: str | int | float | None = Field(None, description="the label of normal beats")
 
 
-class SplitConfig(Section):
-    """How beats are dealt to training, validation and test, stratified by class."""
+class FilterConfig(Section):
+    """What is done to a recording's leads before beats are cut; zero phase, so that none moves."""
 
-    method: Literal["random", "source"] = Field(
+    band: tuple[PositiveFloat, PositiveFloat] | None = Field(
+        (0.5, 40.0), description="edges of the Butterworth band-pass in Hz; null: off", strict=False
+    )
+    notch: PositiveFloat | None = Field(None, description="mains frequency in Hz; null: off")
+
+    @model_validator(mode="after")
+    def _edges(self) -> Self:
+        if self.band is not None and self.band[0] >= self.band[1]:
+            raise ValueError(f"band: {self.band[0]:g} Hz is not below {self.band[1]:g} Hz")
+        return self
+
+
+class WindowConfig(Section):
+    """How much of a recording around an R peak is the beat."""
+
+    unit: Literal["samples", "ms"] = Field("ms", description="samples: after resampling")
+    before: float = Field(250.0, ge=0, le=1e5)
+    after: float = Field(450.0, gt=0, le=1e5)
+
+
+class CuttingConfig(Section):
+    """How recordings become beats."""
+
+    records: RecordNames | None = Field(
+        None, description="names relative to data.raw_dir, without suffix; null: all"
+    )
+    leads: list[str | list[str]] | None = Field(
+        None,
+        min_length=1,
+        description="a name each, or several in order of preference; null: the first of a record",
+    )
+    filter: FilterConfig = FilterConfig()
+    sampling_rate: float | None = Field(
+        None, ge=20, le=10_000, description="of the beats, in Hz; null: that of the records"
+    )
+    form: Literal["window", "heartbeat"] = Field(
+        "window",
+        description="heartbeat: from the R peak over 1.2 median RR intervals, scaled to [0, 1] and "
+        "padded to 187 samples at 125 Hz (Kachuee et al. 2018), whatever the window",
+    )
+    window: WindowConfig = WindowConfig()
+    normalisation: Literal["none", "beat", "record"] = Field(
+        "record",
+        description="beat: to [0, 1] by its own range; record: by the median range of its beats",
+    )
+    timing: list[Literal["rr_previous_ratio", "rr_next_ratio", "rr_previous"]] = Field(
+        [],
+        description="RR intervals as further input: previous and next over their running median, "
+        "previous in seconds",
+    )
+
+    @model_validator(mode="after")
+    def _form(self) -> Self:
+        if len(set(self.timing)) < len(self.timing):
+            raise ValueError("timing: a feature is named twice")
+        if self.form == "heartbeat" and self.sampling_rate not in (None, 125):
+            raise ValueError("form heartbeat has a sampling_rate of 125 Hz; leave it out")
+        return self
+
+
+class WfdbConfig(CuttingConfig):
+    """A folder of WFDB records with annotated beats, as PhysioNet publishes them."""
+
+    database: Literal["mitdb"] | None = Field(
+        None, description="fetched from PhysioNet where data.raw_dir lacks it; null: never"
+    )
+    annotator: str = Field("atr", min_length=1, description="suffix of the annotation files")
+    class_map: Literal["aami", "ml_literature"] = "aami"
+    normal: list[BeatClass] = Field(["N"], min_length=1)
+    anomalous: list[BeatClass] = Field(
+        ["S", "V", "F"], description="classes neither here nor normal are left out"
+    )
+
+    @model_validator(mode="after")
+    def _classes(self) -> Self:
+        if both := set(self.normal) & set(self.anomalous):
+            raise ValueError(f"{', '.join(sorted(both))} is both normal and anomalous")
+        return self
+
+
+class PtbdbConfig(CuttingConfig):
+    """Raw records of the PTB Diagnostic ECG Database; the header says the diagnosis."""
+
+    leads: list[str | list[str]] | None = ["ii"]
+    filter: FilterConfig = FilterConfig(band=None)
+    form: Literal["window", "heartbeat"] = "heartbeat"
+    anomalous: list[str] | None = Field(
+        None, description="reasons for admission; null: all but healthy control"
+    )
+
+
+class HeartbeatCsvConfig(Section):
+    """The heartbeat tables that Kaggle has, of Kachuee et al. 2018."""
+
+    database: Literal["mitbih", "ptbdb"] = "mitbih"
+
+
+class RecordLists(Section):
+    train: RecordNames
+    validation: RecordNames
+    test: RecordNames
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        names = [*self.train, *self.validation, *self.test]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"record {', '.join(twice)} is listed twice")
+        return self
+
+
+class SplitConfig(Section):
+    """How beats are dealt to training, validation and test."""
+
+    method: Literal["random", "source", "patients", "records"] = Field(
         "random",
-        description="source: keep the test set that the source names, and carve the validation "
-        "beats from its training set in the ratio of the first two fractions",
+        description="random: beat by beat, stratified by class. source: keep the test set that the "
+        "source names, and carve the validation beats from its training set in the ratio of the "
+        "first two fractions. patients: whole patients at random. records: as listed",
     )
     fractions: tuple[Fraction, Fraction, Fraction] = Field(
         (0.6, 0.2, 0.2), description="training, validation, test", strict=False
     )
+    anomalous_fractions: tuple[Share, Share, Share] | None = Field(
+        None, description="of anomalous beats; null: the same", strict=False
+    )
+    records: RecordLists | None = Field(None, description="of method records")
+    allow_patient_overlap: bool = Field(
+        False, description="whether beats of one patient may be on two sides"
+    )
 
     @model_validator(mode="after")
     def _sum(self) -> Self:
-        if not math.isclose(sum(self.fractions), 1):
-            raise ValueError(f"the fractions must add up to 1, not {sum(self.fractions):g}")
+        for fractions in (self.fractions, self.anomalous_fractions or self.fractions):
+            if not math.isclose(sum(fractions), 1):
+                raise ValueError(f"the fractions must add up to 1, not {sum(fractions):g}")
+        if (self.method == "records") != (self.records is not None):
+            raise ValueError("method records and the key records belong together")
         return self
 
 
@@ -82,7 +221,9 @@ class ScalingConfig(Section):
 
 
 class DataConfig(Section):
-    source: Literal["synthetic", "ecg5000", "ecg_csv", "csv"] = "synthetic"
+    source: Literal["synthetic", "ecg5000", "ecg_csv", "csv", "wfdb", "ptbdb", "heartbeat_csv"] = (
+        "synthetic"
+    )
     raw_dir: Folder | None = Field(
         None, description="holds the source's files under their published names; data/raw/<source>"
     )
@@ -91,8 +232,16 @@ class DataConfig(Section):
     )
     synthetic: SyntheticConfig = SyntheticConfig()
     csv: CsvConfig = CsvConfig()
+    wfdb: WfdbConfig = WfdbConfig()
+    ptbdb: PtbdbConfig = PtbdbConfig()
+    heartbeat_csv: HeartbeatCsvConfig = HeartbeatCsvConfig()
     split: SplitConfig = SplitConfig()
     scaling: ScalingConfig = ScalingConfig()
+
+    @classmethod
+    def sources(cls) -> set[str]:
+        """The sections of sources."""
+        return {"synthetic", "csv", "wfdb", "ptbdb", "heartbeat_csv"}
 
     @model_validator(mode="after")
     def _csv(self) -> Self:
@@ -105,9 +254,25 @@ class DataConfig(Section):
                 )
             if not self.csv.header and isinstance(self.csv.label_column, str):
                 raise ValueError("without a header, data.csv.label_column is a number from 0")
-        if self.split.method == "source" and self.source != "ecg5000":
+        return self
+
+    @model_validator(mode="after")
+    def _split(self) -> Self:
+        method = self.split.method
+        own_test = self.source == "ecg5000" or (
+            self.source == "heartbeat_csv" and self.heartbeat_csv.database == "mitbih"
+        )
+        if method == "source" and not own_test:
             raise ValueError(
                 f"data.split.method: source {self.source} has no test set of its own; use random"
+            )
+        if method in ("patients", "records") and self.source not in ("wfdb", "ptbdb"):
+            raise ValueError(
+                f"data.split.method: source {self.source} knows no {method}; use random"
+            )
+        if method == "records" and getattr(self, self.source).records is not None:
+            raise ValueError(
+                f"data.{self.source}.records: those of data.split.records are read; leave it out"
             )
         return self
 
@@ -123,7 +288,7 @@ class CnnConfig(Section):
     filters: Width = 32
     kernel_size: int = Field(7, ge=3, le=1001, description="odd, in samples")
     depth: int = Field(3, ge=1, le=10, description="how many times the beat is halved")
-    code_size: Width = 8
+    code_size: Width | None = Field(8, description="null: the last feature map is the code")
     decoder: Literal["transposed", "upsampling"] = "transposed"
     output: Literal["sigmoid", "linear"] = "linear"
 
@@ -226,7 +391,7 @@ class Experiment(Section):
     @property
     def data_settings(self) -> dict[str, Any]:
         settings = self.data.model_dump(
-            mode="json", exclude={"raw_dir", "processed_dir", "synthetic", "csv"}
+            mode="json", exclude={"raw_dir", "processed_dir", *DataConfig.sources()}
         )
         if chosen := getattr(self.data, self.data.source, None):
             settings[self.data.source] = chosen.model_dump(mode="json")

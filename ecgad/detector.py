@@ -52,13 +52,16 @@ class Detector:
             raise FileError(f"{path} holds no scaling that can be read: {error}") from None
         return cls(model, scaler, score, threshold)
 
-    def scores(self, beats: np.ndarray) -> np.ndarray:
-        """Scores, float64 (n_beats,), higher = more anomalous."""
-        return scoring.score_beats(self.model, self._scaled(beats), self.score_name)[0]
+    def scores(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """Scores, float64 (n_beats,), higher = more anomalous.
 
-    def predict(self, beats: np.ndarray) -> np.ndarray:
+        lengths: int, (n_beats,): how many samples are ECG where beats are padded with zeros.
+        """
+        return scoring.score_beats(self.model, self._scaled(beats), self.score_name, lengths)
+
+    def predict(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Labels, int8 (n_beats,): 1 anomalous, 0 normal."""
-        return self.threshold.predict(self.scores(beats))
+        return self.threshold.predict(self.scores(beats, lengths))
 
     def reconstruct(self, beats: np.ndarray) -> np.ndarray:
         """What the model makes of the beats, float32, in their own unit and shape."""

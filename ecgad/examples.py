@@ -7,6 +7,8 @@ from ecgad.thresholds import Threshold
 
 # Of each kind, as many as a picture can ask for.
 N_EXAMPLES = 12
+# More points of the latent space would hide one another.
+N_ENCODED = 5000
 
 
 def choose_examples(
@@ -44,6 +46,12 @@ def choose_examples(
         "missed_mildest": missed[::-1],
     }
     return {kind: places[:N_EXAMPLES] for kind, places in chosen.items()}
+
+
+def choose_to_encode(beats: Beats) -> np.ndarray:
+    """Places of the beats whose codes are kept: evenly spaced, at most N_ENCODED."""
+    n = min(len(beats), N_ENCODED)
+    return np.linspace(0, len(beats) - 1, n).round().astype(int)
 
 
 def _nearest_median(scores: np.ndarray, places: np.ndarray) -> np.ndarray:

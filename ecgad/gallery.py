@@ -107,11 +107,11 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
     )
     if labelled:
         yield from _with_labels(splits, run_dir, metrics)
-    codes = np.asarray(files.load_array(run_dir / runs.CODES))
+    places, codes = runs.load_codes(run_dir)
     yield (
         "latent_space",
         "Codes of the test beats on their first two principal components.",
-        model.latent_space(codes, splits["test"]),
+        model.latent_space(codes, splits["test"].take(places)),
     )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -32,7 +32,7 @@ def written(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -57,8 +57,13 @@ def save_bytes(path: Path, content: bytes) -> None:
 
 
 def save_json(path: Path, content: Any) -> None:
-    """Write plain values as JSON; NaN and infinities have no place in it."""
-    save_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    """Write plain values as JSON."""
+    save_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: Any) -> bytes:
+    """Plain values as JSON; NaN and infinities have no place in it."""
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
 def load_json(path: Path) -> Any:
@@ -73,6 +78,53 @@ def save_array(path: Path, array: np.ndarray) -> None:
     """Write an array as `.npy`, without pickle."""
     with written(path) as file:
         np.save(file, array, allow_pickle=False)
+
+
+class GrowingArray:
+    """A `.npy` file that grows along its first axis, so that it need not fit into memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.length = 0
+        self.dtype: np.dtype | None = None
+        self.shape: tuple[int, ...] = ()
+
+    def append(self, array: np.ndarray) -> None:
+        """Add the rows of an array; all have the same type and shape but for the first axis."""
+        if self.dtype is None:
+            self.dtype, self.shape = array.dtype, array.shape[1:]
+            self._write_header()
+        assert (array.dtype, array.shape[1:]) == (self.dtype, self.shape)
+        self.file.write(np.ascontiguousarray(array).data if array.size else b"")
+        self.length += len(array)
+
+    def finish(self) -> None:
+        """Write the length that the array has come to."""
+        self.file.seek(0)
+        self._write_header()
+
+    def rewrite(self, change: Callable[[np.ndarray], np.ndarray], rows: int) -> None:
+        """Put `change(rows)` in the place of the rows of a finished array, `rows` at a time."""
+        assert self.dtype is not None
+        width = self.dtype.itemsize * int(np.prod(self.shape))
+        begin = self.file.tell()
+        for start in range(0, self.length, rows):
+            n = min(rows, self.length - start)
+            self.file.seek(begin + start * width)
+            block = np.frombuffer(self.file.read(n * width), self.dtype)
+            changed = change(block.reshape(n, *self.shape))
+            self.file.seek(begin + start * width)
+            self.file.write(np.ascontiguousarray(changed, self.dtype).data)
+
+    def _write_header(self) -> None:
+        # NumPy leaves room for the first axis to grow, so that the header keeps its length.
+        assert self.dtype is not None
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self.dtype),
+            "fortran_order": False,
+            "shape": (self.length, *self.shape),
+        }
+        np.lib.format.write_array_header_1_0(self.file, header)
 
 
 def load_array(path: Path) -> np.ndarray:

@@ -2,48 +2,111 @@
 
 Of each split there are `beats_<split>.npy` (float32, (n_beats, n_leads, n_samples)),
 `labels_<split>.npy` (int8, 1 = anomalous, 0 = normal; of length 0 without labels),
-`symbols_<split>.npy` (the source's own classes) and `rows_<split>.npy` (where the source has the
-beat); the first axis is the beat in all of them.
+`symbols_<split>.npy` (the classes) and `rows_<split>.npy` (where the source has the beat), and,
+where the source knows them, the further fields of `ecgad.data.beats.Beats`: records, patients,
+samples, annotations, rr, lengths. The first axis is the beat in all of them.
 """
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from ecgad.artifacts import files
-from ecgad.data.beats import Beats
-from ecgad.data.scaling import Scaler
+from ecgad.data.beats import PER_BEAT, Beats, Stretch
+from ecgad.data.scaling import Scaler, Spread
 from ecgad.data.splits import SPLITS
 
-ARRAYS = ("beats", "labels", "symbols", "rows")
 SCALER = "scaler.json"
 DESCRIPTION = "beats.json"
-OUTPUTS = [f"{array}_{split}.npy" for split in SPLITS for array in ARRAYS] + [SCALER, DESCRIPTION]
+STRETCHES = "stretches.json"  # of test records, to look at; `ecg` is the number of samples
+STRETCHES_ECG = "stretches.npy"  # float32, (n_samples of all stretches,), one after the other
+# Scaled at a time; some megabytes.
+BLOCK_SAMPLES = 1_000_000
 
 
-def save_splits(folder: Path, beats: Beats, splits: dict[str, np.ndarray], scaler: Scaler) -> None:
-    """Write the scaled beats of each split, what identifies them, the scaler and a description."""
-    for split, places in splits.items():
-        part = beats.take(places)
-        files.save_array(folder / f"beats_{split}.npy", scaler.transform(part.beats))
+class SplitWriter:
+    """Writes the splits part by part, so that they need not fit into memory.
+
+    As a context: the files take their places at its end, once all of them are whole.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.arrays: dict[str, dict[str, files.GrowingArray]] = {split: {} for split in SPLITS}
+        self.stack = ExitStack()
+        self.outputs: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
+
+    def add(self, split: str, beats: Beats) -> None:
+        """Append unscaled beats to a split."""
+        fields = beats.per_beat
         # Without labels the array is there and empty, so that each split has the same files.
-        labels = np.empty(0, np.int8) if part.labels is None else part.labels
-        files.save_array(folder / f"labels_{split}.npy", labels)
-        files.save_array(folder / f"symbols_{split}.npy", part.symbols)
-        files.save_array(folder / f"rows_{split}.npy", part.rows)
-    files.save_json(folder / SCALER, scaler.to_dict())
-    files.save_json(
-        folder / DESCRIPTION,
-        {
-            "n_leads": beats.beats.shape[1],
-            "n_samples": beats.beats.shape[2],
-            "leads": list(beats.leads),
-            "sampling_rate": beats.sampling_rate,
-            "unit": beats.unit,
-            "class_names": beats.class_names,
-        },
-    )
+        fields.setdefault("labels", np.empty(0, np.int8))
+        for name in PER_BEAT:
+            if name in fields:
+                self._array(split, name).append(fields[name])
+
+    def finish(self, scaler: Scaler, spread: Spread, beats: Beats) -> dict[str, float]:
+        """Scale what was written, and describe it; `beats` is one part, to be described by.
+
+        Returns the fraction of samples of each split beyond the range of the beats in `spread`.
+        """
+        outside = {}
+        rows = max(1, BLOCK_SAMPLES // int(np.prod(beats.beats.shape[1:])))
+        for split, arrays in self.arrays.items():
+            for array in arrays.values():
+                array.finish()
+            counts: list[int] = []
+
+            def scale(block: np.ndarray, counts: list[int] = counts) -> np.ndarray:
+                counts.append(spread.n_outside(block))
+                return scaler.transform(block)
+
+            arrays["beats"].rewrite(scale, rows)
+            n_samples = arrays["beats"].length * int(np.prod(beats.beats.shape[1:]))
+            outside[split] = sum(counts) / n_samples
+        self._json(SCALER, scaler.to_dict())
+        self._json(
+            DESCRIPTION,
+            {
+                "n_leads": beats.beats.shape[1],
+                "n_samples": beats.beats.shape[2],
+                "leads": list(beats.leads),
+                "sampling_rate": beats.sampling_rate,
+                "unit": beats.unit,
+                "class_names": beats.class_names,
+                "arrays": list(self.arrays["train"]),
+            },
+        )
+        return outside
+
+    def add_stretches(self, stretches: Sequence[Stretch]) -> None:
+        """Write stretches of records; none where the source has no records."""
+        known = [{**vars(stretch), "ecg": len(stretch.ecg)} for stretch in stretches]
+        self._json(STRETCHES, known)
+        ecg = np.concatenate([np.empty(0, np.float32), *(stretch.ecg for stretch in stretches)])
+        np.save(self._file(STRETCHES_ECG), ecg, allow_pickle=False)
+
+    def _array(self, split: str, name: str) -> files.GrowingArray:
+        if name not in self.arrays[split]:
+            file = self._file(f"{name}_{split}.npy")
+            self.arrays[split][name] = files.GrowingArray(file)
+        return self.arrays[split][name]
+
+    def _json(self, name: str, content: Any) -> None:
+        self._file(name).write(files.json_bytes(content))
+
+    def _file(self, name: str) -> Any:
+        self.outputs.append(name)
+        return self.stack.enter_context(files.written(self.folder / name))
 
 
 def load_split(folder: Path, split: str) -> Beats:
@@ -51,18 +114,28 @@ def load_split(folder: Path, split: str) -> Beats:
 
     Raises FileError.
     """
-    arrays = {name: files.load_array(folder / f"{name}_{split}.npy") for name in ARRAYS}
     description = load_description(folder)
+    arrays: dict[str, Any] = {
+        name: files.load_array(folder / f"{name}_{split}.npy") for name in description["arrays"]
+    }
+    if not len(arrays["labels"]):
+        arrays["labels"] = None
     return Beats(
-        beats=arrays["beats"],
-        symbols=arrays["symbols"],
-        labels=arrays["labels"] if len(arrays["labels"]) else None,
-        rows=arrays["rows"],
+        **arrays,
         class_names=description["class_names"],
         sampling_rate=description["sampling_rate"],
         unit=description["unit"],
         leads=tuple(description["leads"]),
     )
+
+
+def load_stretches(folder: Path) -> list[Stretch]:
+    """The stretches of records in that folder; none where the source has no records."""
+    known = files.load_json(folder / STRETCHES)
+    ecg = np.asarray(files.load_array(folder / STRETCHES_ECG))
+    ends = np.cumsum([stretch["ecg"] for stretch in known], dtype=int)
+    parts = [ecg[end - stretch["ecg"] : end] for stretch, end in zip(known, ends, strict=True)]
+    return [Stretch(**{**stretch, "ecg": part}) for stretch, part in zip(known, parts, strict=True)]
 
 
 def load_description(folder: Path) -> dict[str, Any]:

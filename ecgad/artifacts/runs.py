@@ -28,7 +28,8 @@ BEST = "checkpoint_best.pt"
 LAST = "checkpoint_last.pt"
 HISTORY = "history.csv"
 SCORES = {split: f"scores_{split}.npy" for split in SPLITS}  # float64, (n_beats,), as in the split
-CODES = "codes_test.npy"  # float32, (n_beats, code_size), as in the split
+CODES = "codes_test.npy"  # float32, (n_encoded, code_size)
+ENCODED = "encoded_test.npy"  # int64, (n_encoded,): places in the test split of the codes' beats
 EXAMPLES = "examples.json"  # kinds of examples, each with places in the test split
 RECONSTRUCTIONS = "reconstructions.npy"  # of all examples in that order, in scaled units
 THRESHOLD = "threshold.json"
@@ -37,7 +38,15 @@ FIGURES = "figures"
 REPORT = "report.html"
 
 TRAINING_OUTPUTS = [BEST, LAST, HISTORY]
-EVALUATION_OUTPUTS = [*SCORES.values(), CODES, EXAMPLES, RECONSTRUCTIONS, THRESHOLD, METRICS]
+EVALUATION_OUTPUTS = [
+    *SCORES.values(),
+    CODES,
+    ENCODED,
+    EXAMPLES,
+    RECONSTRUCTIONS,
+    THRESHOLD,
+    METRICS,
+]
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 CHECKPOINT_FORMAT = 1
@@ -190,6 +199,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{CHECKPOINT_FORMAT}; train again with {SCRIPTS['train']} --overwrite"
         )
     return checkpoint
+
+
+def save_codes(folder: Path, places: np.ndarray, codes: np.ndarray) -> None:
+    """Write codes of test beats, and the places of these beats in the test split."""
+    files.save_array(folder / ENCODED, places)
+    files.save_array(folder / CODES, codes)
+
+
+def load_codes(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Places in the test split, (n_encoded,), and codes, (n_encoded, code_size)."""
+    places, codes = files.load_array(folder / ENCODED), files.load_array(folder / CODES)
+    return np.asarray(places), np.asarray(codes)
 
 
 def save_examples(

@@ -1,64 +1,126 @@
 """Sources of beats, and what is done to beats before training."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecgad.config import Experiment
-from ecgad.data.beats import Beats
+from ecgad.data.beats import Beats, Part
+from ecgad.data.splits import Recording
 
-__all__ = ["Beats", "load_beats", "not_as_published", "raw_files"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ecgad.data.recordings.reading import Header
+
+__all__ = ["Beats", "Part", "Source", "open_source", "read_beats"]
 
 
-def raw_files(experiment: Experiment) -> list[Path]:
-    """The files that the experiment's source is read from; public ones are downloaded if missing.
+@dataclass(frozen=True)
+class Source:
+    """Where an experiment's beats come from, found but not yet read.
 
-    Raises FileError where one is missing.
+    files: by the name that a manifest gives them. published: SHA-256 of files that the source is
+    published with, by the same name. recordings: none where the source is a table of beats.
     """
-    from ecgad.data import tables, ucr
 
+    experiment: Experiment
+    files: dict[str, Path] = field(default_factory=dict)
+    published: dict[str, str] = field(default_factory=dict)
+    headers: "list[Header]" = field(default_factory=list)
+    recordings: list[Recording] = field(default_factory=list)
+
+
+def open_source(experiment: Experiment, console: "Console | None" = None) -> Source:
+    """Find the files of the experiment's source; public ones are downloaded if missing.
+
+    console: where a download shows how far it is. Raises FileError where a file is missing.
+    """
+    from ecgad.data import heartbeat_csv, tables, ucr
+
+    folder = experiment.raw_dir
     match experiment.data.source:
         case "synthetic":
-            return []
+            return Source(experiment)
         case "ecg5000":
-            return ucr.ecg5000_files(experiment.raw_dir)
+            return _of_files(experiment, ucr.ecg5000_files(folder), ucr.REMOTE.sha256)
         case "ecg_csv":
-            return [tables.ecg_csv_file(experiment.raw_dir)]
+            return _of_files(experiment, [tables.ecg_csv_file(folder)], tables.ECG_CSV.sha256)
         case "csv":
             assert experiment.data.csv.file is not None
-            return [tables.own_csv_file(experiment.raw_dir, experiment.data.csv.file)]
+            return _of_files(experiment, [tables.own_csv_file(folder, experiment.data.csv.file)])
+        case "heartbeat_csv":
+            files = heartbeat_csv.heartbeat_files(folder, experiment.data.heartbeat_csv.database)
+            return _of_files(experiment, files, heartbeat_csv.SHA256)
+        case "wfdb" | "ptbdb":
+            return _of_records(experiment, console)
 
 
-def not_as_published(experiment: Experiment, sha256: dict[str, str]) -> list[str]:
-    """Names of files that differ from those which the source is published as."""
-    from ecgad.data import tables, ucr
+def read_beats(source: Source) -> Iterator[Part]:
+    """The beats of a source, in parts. Raises FileError where a file is malformed."""
+    from ecgad.data import heartbeat_csv, synthetic, tables, ucr
 
-    remotes = {"ecg5000": ucr.REMOTE, "ecg_csv": tables.ECG_CSV}
-    if experiment.data.source not in remotes:
-        return []
-    published = remotes[experiment.data.source].sha256
-    return [name for name, digest in sha256.items() if published[name] != digest]
-
-
-def load_beats(experiment: Experiment, files: list[Path]) -> Beats:
-    """The beats of the experiment's source, from its `raw_files`. Raises FileError."""
-    from ecgad.data import synthetic, tables, ucr
-
-    data = experiment.data
+    data, files = source.experiment.data, list(source.files.values())
     match data.source:
         case "synthetic":
-            return synthetic.synthesise(
-                n_beats=data.synthetic.beats,
-                anomalous_fraction=data.synthetic.anomalous_fraction,
-                n_samples=data.synthetic.samples,
-                sampling_rate=data.synthetic.sampling_rate,
-                heart_rate=data.synthetic.heart_rate,
-                noise=data.synthetic.noise,
-                seed=experiment.seed,
+            yield Part(
+                synthetic.synthesise(
+                    n_beats=data.synthetic.beats,
+                    anomalous_fraction=data.synthetic.anomalous_fraction,
+                    n_samples=data.synthetic.samples,
+                    sampling_rate=data.synthetic.sampling_rate,
+                    heart_rate=data.synthetic.heart_rate,
+                    noise=data.synthetic.noise,
+                    seed=source.experiment.seed,
+                )
             )
         case "ecg5000":
-            return ucr.read_ecg5000(*files)
+            yield Part(ucr.read_ecg5000(*files))
         case "ecg_csv":
-            return tables.read_ecg_csv(*files)
+            yield Part(tables.read_ecg_csv(*files))
         case "csv":
-            (file,) = files
-            csv = data.csv
-            return tables.read_csv(file, csv.label_column, csv.normal_label, csv.header)
+            (file,), csv = files, data.csv
+            yield Part(tables.read_csv(file, csv.label_column, csv.normal_label, csv.header))
+        case "heartbeat_csv":
+            yield Part(heartbeat_csv.read_heartbeat_csv(files, data.heartbeat_csv.database))
+        case "wfdb":
+            from ecgad.data.recordings.wfdb_source import read_wfdb
+
+            yield from read_wfdb(source.headers, data.wfdb)
+        case "ptbdb":
+            from ecgad.data.recordings.ptbdb import read_ptbdb
+
+            yield from read_ptbdb(source.headers, data.ptbdb)
+
+
+def _of_files(
+    experiment: Experiment, files: list[Path], published: dict[str, str] | None = None
+) -> Source:
+    return Source(experiment, {file.name: file for file in files}, published or {})
+
+
+def _of_records(experiment: Experiment, console: "Console | None") -> Source:
+    from ecgad.data.recordings import physionet, ptbdb, wfdb_source
+    from ecgad.data.recordings.reading import read_header, record_names
+
+    data, folder = experiment.data, experiment.raw_dir
+    config = data.wfdb if data.source == "wfdb" else data.ptbdb
+    names = config.records
+    if data.split.records is not None:
+        lists = data.split.records
+        names = [*lists.train, *lists.validation, *lists.test]
+    database = data.wfdb.database if data.source == "wfdb" else "ptbdb"
+    if database is not None:
+        physionet.fetch_database(physionet.DATABASES[database], folder, names, console)
+    headers = [read_header(folder, name) for name in names or record_names(folder)]
+    if data.source == "wfdb":
+        paths = wfdb_source.wfdb_files(headers, data.wfdb.annotator)
+        recordings = wfdb_source.wfdb_recordings(headers)
+    else:
+        wanted = ptbdb.wanted_headers(headers, data.ptbdb)
+        paths = [file for header in wanted for file in header.files]
+        recordings = ptbdb.ptbdb_recordings(wanted)
+    files = {str(path.relative_to(folder)): path for path in paths}
+    published = physionet.published_checksums(folder)
+    return Source(experiment, files, published, headers, recordings)

@@ -1,6 +1,7 @@
 """Scaling of beats, fitted on normal beats of the training split alone."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -19,21 +20,8 @@ class Scaler:
 
     @classmethod
     def fit(cls, beats: np.ndarray, method: str, per: str) -> "Scaler":
-        """Fit on beats (n_beats, n_leads, n_samples).
-
-        method: `minmax` maps the range of the beats to [0, 1], `standard` their mean to 0 and
-        standard deviation to 1. per: `position` or `lead`. What never varies is only shifted.
-        """
-        axes = _axes(per)
-        if method == "minmax":
-            offset = beats.min(axis=axes, keepdims=True)[0].astype(np.float64)
-            scale = beats.max(axis=axes, keepdims=True)[0] - offset
-        else:
-            offset = beats.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
-            scale = beats.std(axis=axes, keepdims=True, dtype=np.float64)[0]
-        # Equal values can leave a deviation of rounding size, relative to the amplitude.
-        varies = scale > 1e-9 * np.maximum(np.abs(offset), np.finfo(np.float32).tiny)
-        return cls(method, offset, np.where(varies, scale, 1.0))
+        """Fit on beats (n_beats, n_leads, n_samples), `method` and `per` as for `Spread`."""
+        return Spread(per).add(beats).scaler(method)
 
     def transform(self, beats: np.ndarray) -> np.ndarray:
         """Scaled beats, float32, of the shape (n_beats, n_leads, n_samples) of `beats`."""
@@ -61,16 +49,50 @@ class Scaler:
         )
 
 
-def out_of_range(beats: np.ndarray, fitted: np.ndarray, per: str) -> float:
-    """Fraction of the samples of `beats` beyond the range of `fitted`, the beats of the scaling.
+class Spread:
+    """Range, mean and variance of beats that come in parts.
 
-    Both are (n_beats, n_leads, n_samples), in the same unit. per: `position` or `lead`, as for the
-    scaling. Scaling keeps the order of values, so that scaled or not makes no difference.
+    per: `position` keeps numbers for each sample position, `lead` one for all samples of a lead.
     """
-    low = fitted.min(axis=_axes(per), keepdims=True)
-    high = fitted.max(axis=_axes(per), keepdims=True)
-    return float(((beats < low) | (beats > high)).mean())
 
+    def __init__(self, per: str) -> None:
+        self.axes = (0,) if per == "position" else (0, 2)
+        self.n = 0
+        self.low = np.array(np.inf)
+        self.high = np.array(-np.inf)
+        self.mean = np.array(0.0)
+        self.squares = np.array(0.0)  # sum of squared differences from the mean
 
-def _axes(per: str) -> tuple[int, ...]:
-    return (0,) if per == "position" else (0, 2)
+    def add(self, beats: np.ndarray) -> Self:
+        """Take in beats (n_beats, n_leads, n_samples); parts are merged as in Chan et al. 1983."""
+        if not len(beats):
+            return self
+        self.low = np.minimum(self.low, beats.min(axis=self.axes, keepdims=True)[0])
+        self.high = np.maximum(self.high, beats.max(axis=self.axes, keepdims=True)[0])
+        n = int(np.prod([beats.shape[axis] for axis in self.axes]))
+        mean = beats.mean(axis=self.axes, keepdims=True, dtype=np.float64)[0]
+        variance = beats.var(axis=self.axes, keepdims=True, dtype=np.float64)[0]
+        apart = mean - self.mean
+        total = self.n + n
+        self.squares = self.squares + n * variance + apart**2 * (self.n * n / total)
+        self.mean = self.mean + apart * (n / total)
+        self.n = total
+        return self
+
+    def scaler(self, method: str) -> Scaler:
+        """The scaler of these beats.
+
+        method: `minmax` maps their range to [0, 1], `standard` their mean to 0 and standard
+        deviation to 1. What never varies is only shifted.
+        """
+        if method == "minmax":
+            offset, scale = self.low, self.high - self.low
+        else:
+            offset, scale = self.mean, np.sqrt(self.squares / self.n)
+        # Equal values can leave a deviation of rounding size, relative to the amplitude.
+        varies = scale > 1e-9 * np.maximum(np.abs(offset), np.finfo(np.float32).tiny)
+        return Scaler(method, offset, np.where(varies, scale, 1.0))
+
+    def n_outside(self, beats: np.ndarray) -> int:
+        """How many samples of beats (n_beats, n_leads, n_samples) lie beyond the range."""
+        return int(((beats < self.low) | (beats > self.high)).sum())

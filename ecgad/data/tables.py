@@ -33,8 +33,7 @@ def read_ecg_csv(path: Path) -> Beats:
     These are beats of ECG5000 (`ecgad.data.ucr`), its four anomalous classes made one. Raises
     FileError, with line and column, where the table is malformed.
     """
-    frame = _read(path, header=False)
-    values = _numbers(frame, path, first_line=1)
+    values = read_numbers(path, header=False)
     if values.shape[1] != 141:
         raise FileError(
             f"{path}: {values.shape[1]} columns where ecg.csv has 141 (140 points and the label); "
@@ -101,6 +100,11 @@ def read_csv(
     return Beats(
         beats=values[:, None, :], symbols=symbols, labels=labels, rows=np.arange(len(values))
     )
+
+
+def read_numbers(path: Path, header: bool) -> np.ndarray:
+    """A table of numbers alone, float32 (n_rows, n_columns). Raises FileError, with the line."""
+    return _numbers(_read(path, header), path, first_line=2 if header else 1)
 
 
 def _read(path: Path, header: bool) -> pd.DataFrame:

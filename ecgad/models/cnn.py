@@ -13,7 +13,8 @@ class CnnAutoencoder(Autoencoder):
     doubles the length `depth` times, with transposed convolutions (`transposed`) or with
     nearest-neighbour upsampling followed by a convolution (`upsampling`), each with batch
     normalisation and ReLU. A last dense layer maps its output, whose length pooling has rounded,
-    to the beat, so that every beat comes back at its own length.
+    to the beat, so that every beat comes back at its own length. Without a `code_size` there is no
+    dense layer in the middle: the last feature map, flattened, is the code.
     """
 
     def __init__(
@@ -23,7 +24,7 @@ class CnnAutoencoder(Autoencoder):
         filters: int = 32,
         kernel_size: int = 7,
         depth: int = 3,
-        code_size: int = 8,
+        code_size: int | None = 8,
         decoder: str = "transposed",
         output: str = "linear",
     ) -> None:
@@ -55,10 +56,14 @@ class CnnAutoencoder(Autoencoder):
             else:
                 up += [nn.Upsample(scale_factor=2)]
                 up += normalised(nn.Conv1d(filters, filters, kernel_size, padding=same))
-        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(filters * length, code_size))
+        to_code: list[nn.Module] = []
+        from_code: list[nn.Module] = []
+        if code_size is not None:
+            to_code = [nn.Linear(filters * length, code_size)]
+            from_code = [nn.Linear(code_size, filters * length), nn.ReLU()]
+        self.encoder = nn.Sequential(*down, nn.Flatten(), *to_code)
         self.decoder = nn.Sequential(
-            nn.Linear(code_size, filters * length),
-            nn.ReLU(),
+            *from_code,
             nn.Unflatten(1, (filters, length)),
             *up,
             nn.Conv1d(filters, n_leads, kernel_size, padding=same),

@@ -97,14 +97,28 @@ def fetch_database(
         ) from None
 
 
+def published_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files that the database in a folder is published with, where it says so."""
+    path = folder / CHECKSUMS
+    return _checksums(path) if path.exists() else {}
+
+
+def _checksums(path: Path) -> dict[str, str]:
+    lines = re.findall(
+        r"^([0-9a-f]{64}) [ *]?(\S+)\s*$", path.read_text("utf-8", errors="replace"), re.MULTILINE
+    )
+    return {name: digest for digest, name in lines}
+
+
 def _lacking(database: Database, folder: Path, records: Sequence[str]) -> list[str]:
     """Names of files of the records that are not in the folder, as far as the pattern tells."""
     lacking = []
     for record in records:
         names = [f"{record}{suffix}" for suffix in SUFFIXES]
         names = [name for name in names if re.fullmatch(database.pattern, name)]
-        # What the pattern does not know is left to the database's own list.
-        lacking += [name for name in names if not (folder / name).is_file()] if names else [record]
+        # A name of another form is one in a folder arranged by hand, or unknown.
+        names = names or [f"{record}.hea"]
+        lacking += [name for name in names if not (folder / name).is_file()]
     return lacking
 
 
@@ -165,10 +179,11 @@ def _published(database: Database, folder: Path, lacking: Sequence[str]) -> dict
             if len(lacking) > 3:
                 what += f" and {len(lacking) - 3} more"
             raise _not_fetched(database, folder, what, url, error) from None
-    lines = re.findall(
-        r"^([0-9a-f]{64}) [ *]?(\S+)\s*$", text.read_text("utf-8", errors="replace"), re.MULTILINE
-    )
-    published = {name: digest for digest, name in lines if re.fullmatch(database.pattern, name)}
+    published = {
+        name: digest
+        for name, digest in _checksums(text).items()
+        if re.fullmatch(database.pattern, name)
+    }
     if not published:
         source, remedy = (path, "delete it") if text == path else (url, _by_hand(database, folder))
         raise FileError(f"{source} holds no checksums of {database.name}'s files; {remedy}")

@@ -1,0 +1,53 @@
+"""The same work on many records, by as many processes as there are cores."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def in_order(function: Callable[..., T], calls: Iterable[tuple]) -> Iterator[T]:
+    """The results of `function(*call)`, in the order of the calls.
+
+    Only a few are ever waiting, so that memory does not grow with their number. What a call raises
+    is raised here.
+    """
+    calls = iter(calls)
+    n_processes = _cores()
+    first = list(islice(calls, 2))
+    if n_processes == 1 or len(first) == 1:
+        for call in (*first, *calls):
+            yield function(*call)
+        return
+    # Forked, a process has the imported libraries at once; elsewhere than on Linux it is not safe.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+    with ProcessPoolExecutor(n_processes, context, initializer=_leave_signals_to_parent) as pool:
+        waiting: deque[Future[T]] = deque(pool.submit(function, *call) for call in first)
+        try:
+            for call in islice(calls, n_processes):
+                waiting.append(pool.submit(function, *call))
+            while waiting:
+                done = waiting.popleft().result()
+                for call in islice(calls, 1):
+                    waiting.append(pool.submit(function, *call))
+                yield done
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _leave_signals_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,178 @@
+"""WFDB records as they lie in a folder: headers, leads and beat annotations, all checked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import wfdb
+
+from ecgad.data.recordings.annotations import BEATS
+from ecgad.errors import FileError
+
+# To mV.
+UNITS = {"mV": 1.0, "uV": 1e-3, "µV": 1e-3, "V": 1e3}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a record's header says.
+
+    path: without suffix. sampling_rate: in Hz. files: those with the signals, in its folder.
+    """
+
+    name: str
+    path: Path
+    sampling_rate: float
+    n_samples: int
+    leads: tuple[str, ...]
+    units: tuple[str, ...]
+    comments: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class BeatAnnotations:
+    """The beats of a record, in time: samples, int64 (n_beats,), and symbols, str (n_beats,).
+
+    n_others: how many annotations are of something else, such as rhythm or noise.
+    """
+
+    samples: np.ndarray
+    symbols: np.ndarray
+    n_others: int
+
+
+def record_names(folder: Path) -> list[str]:
+    """Names of all records below a folder, relative to it and without suffix.
+
+    Raises FileError where there are none.
+    """
+    names = sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.hea"))
+    if not names:
+        raise FileError(f"no records in {folder}: no file there ends in .hea; set data.raw_dir")
+    return names
+
+
+def read_header(folder: Path, name: str) -> Header:
+    """The header of a record. Raises FileError where it is missing or malformed."""
+    path = folder / name
+    try:
+        header = wfdb.rdheader(str(path))
+    except FileNotFoundError:
+        raise FileError(
+            f"no record {name} in {folder}: {path.name}.hea is not there; records are named "
+            f"relative to data.raw_dir"
+        ) from None
+    except Exception as error:  # wfdb raises what it will: syntax, value and index errors
+        raise FileError(f"{path}.hea is no WFDB header: {_reason(error)}") from None
+    if not isinstance(header, wfdb.Record) or not header.n_sig or not header.sig_len:
+        raise FileError(f"{path}.hea: a header of signals of known length in one segment is needed")
+    units = tuple(header.units or ())
+    return Header(
+        name=name,
+        path=path,
+        sampling_rate=float(header.fs),
+        n_samples=int(header.sig_len),
+        leads=tuple(header.sig_name),
+        units=units,
+        comments=tuple(comment.strip() for comment in header.comments),
+        files=(
+            path.with_name(f"{path.name}.hea"),
+            *(path.parent / file for file in dict.fromkeys(header.file_name)),
+        ),
+    )
+
+
+def choose_leads(header: Header, wanted: Sequence[str | Sequence[str]] | None) -> list[int]:
+    """Places of the leads that are wanted: each a name, or several in order of preference.
+
+    None: the first. Case does not matter. Raises FileError, with the leads that there are.
+    """
+    if wanted is None:
+        return [0]
+    there = [lead.casefold() for lead in header.leads]
+    chosen: list[int] = []
+    for names in wanted:
+        preferred = [names] if isinstance(names, str) else names
+        places = [there.index(n.casefold()) for n in preferred if n.casefold() in there]
+        places = [place for place in places if place not in chosen]
+        if not places:
+            raise FileError(
+                f"record {header.name} has no lead {' or '.join(preferred)}, only "
+                f"{', '.join(header.leads)}; name another as well, in order of preference, or "
+                f"leave the record out"
+            )
+        chosen.append(places[0])
+    return chosen
+
+
+def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
+    """Leads of a record, float64 (n_leads, n_samples), in mV; NaN where a sample is missing.
+
+    Raises FileError where a signal file is missing or cut short, or a lead holds nothing.
+    """
+    try:
+        record: Any = wfdb.rdrecord(str(header.path), channels=list(places))
+        signal = record.p_signal
+        whole = signal.shape == (header.n_samples, len(places))
+        reason = "" if whole else f"{len(signal)} samples of {header.n_samples}"
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename)).name
+        raise FileError(
+            f"{header.path}.hea names {missing}, which is not there; put it beside the header"
+        ) from None
+    except Exception as error:  # wfdb passes on what numpy makes of too few bytes
+        whole, reason = False, _reason(error)
+    if not whole:
+        files = ", ".join(file.name for file in header.files[1:])
+        raise FileError(
+            f"record {header.name}: {files} does not hold the {header.n_samples} samples that the "
+            f"header promises ({reason}); it may be cut short: fetch it again"
+        )
+    to_mv = np.array([UNITS.get(header.units[place], 1.0) for place in places])
+    leads = np.ascontiguousarray((signal * to_mv).T)
+    for lead, place in zip(leads, places, strict=True):
+        valid = lead[np.isfinite(lead)]
+        if not len(valid) or valid.min() == valid.max():
+            what = f"flat at {valid[0]:g} mV" if len(valid) else "without a valid sample"
+            raise FileError(
+                f"record {header.name}: lead {header.leads[place]} is {what}; choose another lead "
+                f"or leave the record out"
+            )
+    return leads
+
+
+def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
+    """The annotated beats of a record.
+
+    Raises FileError where the annotation file is missing, malformed or of another record.
+    """
+    path = header.path
+    try:
+        annotation: Any = wfdb.rdann(str(path), annotator)
+    except FileNotFoundError:
+        raise FileError(
+            f"record {header.name} has no annotations: {path}.{annotator} is not there; fetch it, "
+            f"or leave the record out"
+        ) from None
+    except Exception as error:
+        raise FileError(
+            f"{path}.{annotator} holds no annotations that can be read ({_reason(error)}); it may "
+            f"be cut short: fetch it again"
+        ) from None
+    samples = np.asarray(annotation.sample, np.int64)
+    symbols = np.asarray(annotation.symbol, "<U1")
+    if len(samples) and (samples.max() >= header.n_samples or samples.min() < 0):
+        raise FileError(
+            f"record {header.name}: an annotation at sample {samples.max()} lies beyond the "
+            f"record's end ({header.n_samples} samples); does {path.name}.{annotator} belong to it?"
+        )
+    beats = np.isin(symbols, list(BEATS))
+    order = np.argsort(samples[beats], kind="stable")
+    return BeatAnnotations(samples[beats][order], symbols[beats][order], int((~beats).sum()))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:150]
