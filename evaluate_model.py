@@ -35,7 +35,7 @@ def evaluate(run: Run) -> None:
 
     from ecgad.data.splits import SPLITS
     from ecgad.examples import choose_examples, choose_to_encode
-    from ecgad.metrics import evaluate_scores
+    from ecgad.metrics import evaluate_scores, patients_in_both
     from ecgad.scoring import encode, reconstruct, score_beats
     from ecgad.thresholds import choose_threshold, to_dict
     from ecgad.training import pick_device
@@ -61,6 +61,8 @@ def evaluate(run: Run) -> None:
         "score": config.score,
         "threshold": vars(threshold),
         "class_names": beats["test"].class_names,
+        **experiment.data.classes,
+        "patients_in_training_and_test": patients_in_both(beats["train"], beats["test"]),
     }
     for split in ("validation", "test"):
         metrics[split] = evaluate_scores(

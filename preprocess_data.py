@@ -68,6 +68,7 @@ def preprocess(run: Run) -> None:
         "n_samples": part.beats.beats.shape[2],
         "labelled": part.beats.labels is not None,
         "class_names": part.beats.class_names,
+        **config.classes,
         "left_out": dict(left_out),
         "splits": {
             name: {

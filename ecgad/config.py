@@ -238,6 +238,17 @@ class DataConfig(Section):
     split: SplitConfig = SplitConfig()
     scaling: ScalingConfig = ScalingConfig()
 
+    @property
+    def classes(self) -> dict[str, Any]:
+        """What the results say about classes of annotated records; nothing of other sources."""
+        if self.source != "wfdb":
+            return {}
+        return {
+            "class_map": self.wfdb.class_map,
+            "normal_classes": self.wfdb.normal,
+            "anomalous_classes": self.wfdb.anomalous,
+        }
+
     @classmethod
     def sources(cls) -> set[str]:
         """The sections of sources."""

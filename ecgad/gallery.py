@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from ecgad.artifacts import files, processed, runs
 from ecgad.config import Experiment
-from ecgad.data.beats import Beats
+from ecgad.data.beats import Beats, Stretch
 from ecgad.data.splits import SPLITS
-from ecgad.figures import data, detection, model
+from ecgad.figures import data, detection, model, recordings
 
 # Title of the pictures of examples, and what their caption says.
 EXAMPLES = {
@@ -72,6 +72,19 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
         "Level and variability along the mean beat of each class (training split).",
         data.rolling_statistics(train),
     )
+    if splits["train"].records is not None:
+        yield (
+            "classes_by_record",
+            "Beats of each class in each record, over all splits.",
+            recordings.classes_by_record(splits),
+        )
+    if splits["train"].rr is not None:
+        yield (
+            "rr_distributions",
+            "Time from the previous beat, and to the next, of the beats of each class (training "
+            "split).",
+            recordings.rr_distributions(splits["train"]),
+        )
     yield (
         "training_history",
         "Loss on normal training beats and on normal validation beats, which the best epoch is "
@@ -107,12 +120,29 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
     )
     if labelled:
         yield from _with_labels(splits, run_dir, metrics)
+    if stretches := _most_telling(processed.load_stretches(folder), splits["test"], n_examples):
+        yield (
+            "stretches",
+            "Ten seconds of some test records: above each test beat its class, shaded where it was "
+            "called anomalous.",
+            recordings.stretches(stretches, splits["test"], np.asarray(test_scores) > threshold),
+        )
     places, codes = runs.load_codes(run_dir)
     yield (
         "latent_space",
         "Codes of the test beats on their first two principal components.",
         model.latent_space(codes, splits["test"].take(places)),
     )
+
+
+def _most_telling(stretches: list[Stretch], beats: Beats, n: int) -> list[Stretch]:
+    """The `n` stretches of the records with the most classes, and of these the most anomalous."""
+
+    def telling(stretch: Stretch) -> tuple[int, int]:
+        of_record = beats.take(np.flatnonzero(beats.records == stretch.record))
+        return len(of_record.class_counts), len(of_record) - len(of_record.normals)
+
+    return sorted(sorted(stretches, key=telling)[-n:], key=lambda stretch: stretch.record)
 
 
 def _with_labels(
@@ -147,3 +177,10 @@ def _with_labels(
         "Which share of each class of anomaly is found at the threshold.",
         detection.recall_by_class(entries, metrics["class_names"]),
     )
+    if "by_record" in metrics["test"]:
+        yield (
+            "results_by_record",
+            "How well the beats of each test record are judged; dotted lines are means over "
+            "records.",
+            recordings.results_by_record(metrics["test"]),
+        )

@@ -19,6 +19,8 @@ HEADLINE = {
     "f1": "F1",
     "mcc": "Matthews correlation",
 }
+# What is measured in each record.
+RECORD_MEASURES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
 
 
 def evaluate_scores(
@@ -26,9 +28,9 @@ def evaluate_scores(
 ) -> dict[str, Any]:
     """The entry of a split in `metrics.json`, as plain values.
 
-    scores: (n_beats,). bootstrap: how many resamples of the beats give the 95% intervals; 0: none.
-    Without labels, what needs them is None. A ratio whose denominator is 0 is 0 here, as in
-    scikit-learn.
+    scores: (n_beats,). bootstrap: how many resamples of the patients, where they are known, or else
+    of the beats give the 95% intervals; 0: none. Without labels, what needs them is None. A ratio
+    whose denominator is 0 is 0 here, as in scikit-learn.
     """
     predicted = threshold.predict(scores)
     entry: dict[str, Any] = {
@@ -72,22 +74,84 @@ def evaluate_scores(
             zero_division=0,
         ),
     }
+    if beats.records is not None:
+        entry["by_record"] = by_record(scores, labels, predicted, np.asarray(beats.records))
+        entry["mean_over_records"] = mean_over_records(entry["by_record"])
     if bootstrap:
-        entry["interval_95"] = bootstrap_intervals(scores, labels, threshold, bootstrap, seed)
+        patients = None if beats.patients is None else np.asarray(beats.patients)
+        entry["interval_95"] = bootstrap_intervals(
+            scores, labels, threshold, bootstrap, seed, patients
+        )
+        entry["interval_over"] = "beats" if patients is None else "patients"
     return entry
 
 
+def patients_in_both(train: Beats, test: Beats) -> list[str] | None:
+    """Patients with beats in both splits, which flatters the results; None where unknown."""
+    if train.patients is None or test.patients is None:
+        return None
+    return sorted(map(str, set(np.unique(train.patients)) & set(np.unique(test.patients))))
+
+
+def by_record(
+    scores: np.ndarray, labels: np.ndarray, predicted: np.ndarray, records: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Counts, AUROC, sensitivity and specificity of each record; None where it lacks a class.
+
+    scores, labels, predicted, records: (n_beats,).
+    """
+    from sklearn.metrics import roc_auc_score
+
+    found = {}
+    for record in np.unique(records):
+        of_record = records == record
+        anomalous = labels[of_record] == ANOMALOUS
+        flagged = predicted[of_record] == ANOMALOUS
+        both = anomalous.any() and not anomalous.all()
+        found[str(record)] = {
+            "n_normal": int((~anomalous).sum()),
+            "n_anomalous": int(anomalous.sum()),
+            "auroc": float(roc_auc_score(anomalous, scores[of_record])) if both else None,
+            "sensitivity": float(flagged[anomalous].mean()) if anomalous.any() else None,
+            "specificity": float((~flagged[~anomalous]).mean()) if not anomalous.all() else None,
+        }
+    return found
+
+
+def mean_over_records(records: dict[str, dict[str, Any]]) -> dict[str, float | None]:
+    """The mean of each measure over the records that have it: each counts the same, however long.
+
+    `n_auroc` and so on: how many records these are.
+    """
+    means: dict[str, float | None] = {}
+    for name in RECORD_MEASURES:
+        values = [entry[name] for entry in records.values() if entry[name] is not None]
+        means[name] = float(np.mean(values)) if values else None
+        means[f"n_{name}"] = len(values)
+    return means
+
+
 def bootstrap_intervals(
-    scores: np.ndarray, labels: np.ndarray, threshold: Threshold, n_resamples: int, seed: int
+    scores: np.ndarray,
+    labels: np.ndarray,
+    threshold: Threshold,
+    n_resamples: int,
+    seed: int,
+    patients: np.ndarray | None = None,
 ) -> dict[str, list[float]]:
     """95% percentile bootstrap intervals of the headline metrics (Efron 1979).
 
-    Beats are drawn with replacement; the threshold stays. Resamples without both classes, possible
-    where there are few beats, are left out.
+    Patients, each with all beats, are drawn with replacement, since beats of one patient are alike
+    and others are those that a detector will meet; beats are, where `patients` (n_beats,) is None.
+    The threshold stays. Resamples without both classes are left out.
     """
     rng = np.random.default_rng(seed)
-    n = len(scores)
     order = np.argsort(-scores)
+    if patients is None:
+        drawn_from, n = None, len(scores)
+    else:
+        unique, drawn_from = np.unique(patients[order], return_inverse=True)
+        n = len(unique)
     anomalous = labels[order] == ANOMALOUS
     # Equal scores are one step of the curves.
     ends = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])
@@ -95,6 +159,8 @@ def bootstrap_intervals(
     drawn: list[dict[str, float]] = []
     for _ in range(n_resamples):
         counts = np.bincount(rng.integers(0, n, n), minlength=n)
+        if drawn_from is not None:
+            counts = counts[drawn_from]
         tp = np.r_[0, np.cumsum(counts * anomalous)]
         fp = np.r_[0, np.cumsum(counts * ~anomalous)]
         if tp[-1] and fp[-1]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from ecgad.metrics import HEADLINE
+from ecgad.metrics import HEADLINE, RECORD_MEASURES
+from ecgad.summaries import class_words, patient_words
 from ecgad.thresholds import provenance
 
 PAGE = """<!doctype html>
@@ -73,7 +74,16 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     if splits["test"]["auroc"] is not None:
         for name, title in HEADLINE.items():
             rows.append([title, *(_value(split, name) for split in splits.values())])
+        if "mean_over_records" in splits["test"]:
+            for name, title in RECORD_MEASURES.items():
+                means = [split["mean_over_records"][name] for split in splits.values()]
+                cells = ["-" if mean is None else f"{mean:.4f}" for mean in means]
+                rows.append([f"{title}, mean over records", *cells])
     return _table(rows)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}. "
 
 
 def _value(split: Mapping[str, Any], name: str) -> str:
@@ -85,9 +95,16 @@ def _value(split: Mapping[str, Any], name: str) -> str:
 
 
 def _settings(metrics: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    intervals = "Intervals: 95%, by bootstrap. " if "interval_95" in metrics["test"] else ""
+    test = metrics["test"]
+    notes = ""
+    if "interval_95" in test:
+        notes += f"Intervals: 95%, by bootstrap over {test['interval_over']}. "
+    if "class_map" in metrics:
+        notes += _sentence(class_words(metrics))
+    if metrics["patients_in_training_and_test"] is not None:
+        notes += _sentence(patient_words(metrics["patients_in_training_and_test"]))
     return (
-        f"<p>{intervals}Best epoch {training['best_epoch']} of "
+        f"<p>{escape(notes)}Best epoch {training['best_epoch']} of "
         f"{training['epochs']}; {training['seconds']:.1f} s of training on "
         f"{escape(training['device'])}.</p>"
     )

@@ -1,11 +1,12 @@
 """The stages' results as tables for a terminal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from ecgad.metrics import HEADLINE
+from ecgad.metrics import HEADLINE, RECORD_MEASURES
 from ecgad.thresholds import provenance
 
 
@@ -28,12 +29,33 @@ def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
         table.add_row("of them normal", *map(str, normals), str(sum(normals)))
     shares = [f"{split['out_of_range']:.3%}" for split in splits.values()]
     table.add_row("samples beyond training normals", *shares, "")
+    left_out = [f"{n} x {reason}" for reason, n in summary["left_out"].items() if n]
+    notes = [f"left out: {', '.join(left_out)}"] if left_out else []
+    if "class_map" in summary:
+        notes.append(class_words(summary))
     return [
         f"{summary['n_beats']} beats of {summary['n_leads']} x {summary['n_samples']} samples "
         f"from {summary['source']}, seed {summary['seed']}",
         table,
+        *notes,
         f"splits: {summary['processed_dir']}",
     ]
+
+
+def class_words(known: Mapping[str, Any]) -> str:
+    """How annotated beats became classes, and which of them are normal."""
+    return (
+        f"classes by the map {known['class_map']}; normal: {', '.join(known['normal_classes'])}; "
+        f"anomalous: {', '.join(known['anomalous_classes'])}; others are left out"
+    )
+
+
+def patient_words(patients: list[str]) -> str:
+    """Whose beats are both in training and test, which flatters the results."""
+    if not patients:
+        return "no patient is both in training and test"
+    named = ", ".join(patients) if len(patients) < 10 else f"{len(patients)} patients"
+    return f"both in training and test, which flatters the results: {named}"
 
 
 def train_tables(summary: dict[str, Any]) -> list[str | Table]:
@@ -57,6 +79,10 @@ def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
         f"{metrics['name']}, seed {metrics['seed']}: score {metrics['score']}, threshold "
         f"{threshold['value']:.6g} by {provenance(threshold)}"
     ]
+    if "class_map" in metrics:
+        parts.append(class_words(metrics))
+    if metrics["patients_in_training_and_test"] is not None:
+        parts.append(patient_words(metrics["patients_in_training_and_test"]))
     splits = {name: metrics[name] for name in ("validation", "test")}
     if splits["test"]["auroc"] is None:
         table = _table("", *splits, title="Beats flagged (no labels)")
@@ -64,10 +90,16 @@ def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
         table.add_row("anomalous", *flagged)
         return [*parts, table]
 
-    intervals = ", with 95% bootstrap intervals" if "interval_95" in splits["test"] else ""
+    intervals = ""
+    if "interval_95" in splits["test"]:
+        intervals = f", with 95% intervals by bootstrap over {splits['test']['interval_over']}"
     table = _table("", *splits, title="Metrics" + intervals)
     for name, title in HEADLINE.items():
         table.add_row(title, *(_with_interval(split, name) for split in splits.values()))
+    if "mean_over_records" in splits["test"]:
+        table.add_section()
+        for name, title in RECORD_MEASURES.items():
+            table.add_row(f"{title}, mean over records", *(_mean(s, name) for s in splits.values()))
     report = _table("test beats", "precision", "recall", "F1", "beats", title="Classes")
     for name in ("normal", "anomalous", "macro avg", "weighted avg"):
         row = splits["test"]["classification_report"][name]
@@ -85,6 +117,11 @@ def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
         label = metrics["class_names"].get(symbol, "")
         recalls.add_row(f"{symbol}  {label}".strip(), *cells)
     return [*parts, table, report, recalls]
+
+
+def _mean(split: dict[str, Any], name: str) -> str:
+    means = split["mean_over_records"]
+    return "-" if means[name] is None else f"{means[name]:.4f} ({means['n_' + name]} records)"
 
 
 def _with_interval(split: dict[str, Any], name: str) -> str:

@@ -100,3 +100,12 @@ def ecg5000() -> Path:
     if not (folder / "ecg5000" / "ECG5000_TRAIN.ts").exists():
         pytest.skip(f"no real ECG in {folder}; set ECGAD_TEST_DATA")
     return (folder / "ecg5000").absolute()
+
+
+@pytest.fixture(scope="session")
+def mitdb() -> Path:
+    """The folder of the real MIT-BIH records."""
+    folder = Path(os.environ.get("ECGAD_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "mitdb" / "100.hea").exists():
+        pytest.skip(f"no real recordings in {folder}; set ECGAD_TEST_DATA")
+    return (folder / "mitdb").absolute()

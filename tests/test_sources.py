@@ -1,10 +1,12 @@
 """Sources: what they read, and what they refuse."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ecgad.data import heartbeat_csv
 from ecgad.data.synthetic import BEFORE_R, BLOCK, KINDS, synthesise
 from ecgad.data.tables import read_csv, read_ecg_csv
 from ecgad.data.ucr import ecg5000_files, read_ecg5000, read_ts, read_txt
@@ -164,3 +166,67 @@ def test_synthetic_beats_are_the_waves_they_say() -> None:
     # The T wave of the closed form has its top where the mean beat has it.
     late = time > 0.15
     assert abs(time[late][mean[late].argmax()] - kind.centre[4]) < 0.02
+
+
+@pytest.fixture
+def heartbeat(tmp_path: Path, ecg5000: Path) -> Path:
+    """The genuine rows of the two PTB tables, under their published names."""
+    for name in ("normal", "abnormal"):
+        rows = (ecg5000.parent / "ptbdb" / f"ptbdb_{name}_10rows.csv").read_text()
+        (tmp_path / f"ptbdb_{name}.csv").write_text(rows)
+    return tmp_path
+
+
+def test_genuine_heartbeat_rows_are_read(heartbeat: Path) -> None:
+    files = heartbeat_csv.heartbeat_files(heartbeat, "ptbdb")
+    beats = heartbeat_csv.read_heartbeat_csv(files, "ptbdb")
+    assert beats.beats.shape == (20, 1, 187)
+    assert beats.class_counts == {"abnormal": 10, "normal": 10}
+    assert beats.labels is not None and beats.lengths is not None
+    assert beats.labels.tolist() == [0] * 10 + [1] * 10
+    # Scaled to [0, 1] from the R peak on; what follows the ECG is zero.
+    assert beats.beats.min() == 0
+    np.testing.assert_array_equal(beats.beats.max(axis=2), 1)
+    assert beats.lengths[:3].tolist() == [132, 165, 138]
+    for beat, length in zip(beats.beats[:, 0], beats.lengths, strict=True):
+        assert beat[length - 1] > 0
+        assert not beat[length:].any()
+
+
+def test_heartbeat_tables_of_mitbih_keep_their_test_set(tmp_path: Path) -> None:
+    for name, classes in (("train", (0, 1, 2)), ("test", (0, 3, 4))):
+        rows = [",".join(["0.5"] * 100 + ["0"] * 87 + [f"{c:.18e}"]) for c in classes]
+        (tmp_path / f"mitbih_{name}.csv").write_text("\n".join(rows) + "\n")
+    files = heartbeat_csv.heartbeat_files(tmp_path, "mitbih")
+    beats = heartbeat_csv.read_heartbeat_csv(files, "mitbih")
+    assert beats.symbols.tolist() == ["N", "S", "V", "N", "F", "Q"]
+    assert beats.in_test is not None and beats.lengths is not None
+    assert beats.in_test.tolist() == [False] * 3 + [True] * 3
+    assert beats.lengths.tolist() == [100] * 6
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: [",".join(f"c{i}" for i in range(188)), *rows], ["line 1", "'c0'"]),
+        (lambda rows: [row.partition(",")[2] for row in rows], ["187 columns", "has 188"]),
+        (lambda rows: [*rows, rows[0].rpartition(",")[0] + ",7"], ["line 11", "class 7", "0, 1"]),
+        (lambda rows: [*rows, ",".join(["0"] * 188)], ["line 11", "all samples are zero"]),
+        (lambda rows: [*rows, rows[0].replace("0.", "x.", 1)], ["line 11", "x."]),
+    ],
+)
+def test_malformed_heartbeat_tables_are_refused(
+    heartbeat: Path, change: Callable[[list[str]], list[str]], words: list[str]
+) -> None:
+    path = heartbeat / "ptbdb_normal.csv"
+    path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+    files = heartbeat_csv.heartbeat_files(heartbeat, "ptbdb")
+    with pytest.raises(FileError) as error:
+        heartbeat_csv.read_heartbeat_csv(files, "ptbdb")
+    for word in ["ptbdb_normal.csv", *words]:
+        assert word in str(error.value)
+
+
+def test_heartbeat_tables_that_are_not_there_say_where_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"mitbih_train\.csv, mitbih_test\.csv not found .*kaggle"):
+        heartbeat_csv.heartbeat_files(tmp_path, "mitbih")

@@ -7,7 +7,7 @@ from sklearn import metrics as sk
 from ecgad.config import ThresholdConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError
-from ecgad.metrics import _resampled, bootstrap_intervals, evaluate_scores
+from ecgad.metrics import _resampled, bootstrap_intervals, by_record, evaluate_scores
 from ecgad.thresholds import Threshold, best_threshold, choose_threshold
 
 
@@ -121,3 +121,37 @@ def test_metrics_of_a_split() -> None:
     assert entry["auroc"] == pytest.approx(8 / 9)
     assert (entry["n_normal"], entry["n_anomalous"]) == (3, 3)
     assert "interval_95" not in entry
+
+
+def test_results_by_record_and_patients_as_the_unit_of_the_intervals() -> None:
+    """Ten patients whose beats are all alike: the intervals are those over ten things."""
+    n_patients, n_each = 10, 100
+    patients = np.repeat([f"p{n}" for n in range(n_patients)], n_each)
+    labels = np.tile([0, 1], n_patients * n_each // 2).astype(np.int8)
+    # In five of them every beat is judged right, in the others every beat wrong.
+    right = np.repeat(np.arange(n_patients) < 5, n_each)
+    scores = np.where(right, labels, 1 - labels).astype(float)
+    beats = Beats(
+        np.zeros((len(labels), 1, 4), np.float32),
+        labels.astype(str),
+        labels,
+        np.arange(len(labels)),
+        records=patients,
+        patients=patients,
+    )
+    threshold = Threshold(0.5, "fixed", {}, None, None, 0)
+    entry = evaluate_scores(scores, beats, threshold, 2000, 0)
+    assert entry["by_record"]["p0"] == {
+        "n_normal": 50,
+        "n_anomalous": 50,
+        "auroc": 1.0,
+        "sensitivity": 1.0,
+        "specificity": 1.0,
+    }
+    assert entry["by_record"]["p9"]["auroc"] == 0.0
+    assert entry["mean_over_records"]["sensitivity"] == 0.5
+    # Of ten patients, each right with one half: between 2 and 8 of them.
+    assert entry["interval_95"]["accuracy"] == pytest.approx([0.2, 0.8], abs=0.001)
+    of_one_class = by_record(scores, np.zeros_like(labels), scores > 0.5, patients)
+    assert of_one_class["p0"]["auroc"] is None
+    assert of_one_class["p0"]["sensitivity"] is None

@@ -104,13 +104,15 @@ class Stretch:
     """A few seconds of a record's first lead, to look at.
 
     ecg: float32, (n_samples,), in `unit`, at `sampling_rate` (Hz). start: where it begins, in
-    seconds from the record's start.
+    seconds from the record's start. record_rate: in Hz, of the record as published, in which
+    `Beats.samples` are counted.
     """
 
     record: str
     lead: str
     start: float
     sampling_rate: float
+    record_rate: float
     unit: str
     ecg: np.ndarray
 

@@ -22,7 +22,7 @@ class Leads:
     missing: bool, (n_samples,), where a sample was interpolated. name: of the first lead.
     """
 
-    record: str
+    header: Header
     name: str
     values: np.ndarray
     missing: np.ndarray
@@ -40,10 +40,11 @@ class Leads:
         first = found[in_reach.argmax()] - width // 10 if len(found) else 0
         start = int(np.clip(first, 0, self.values.shape[1] - width))
         return Stretch(
-            record=self.record,
+            record=self.header.name,
             lead=self.name,
             start=start / self.sampling_rate,
             sampling_rate=self.sampling_rate,
+            record_rate=self.header.sampling_rate,
             unit="mV",
             ecg=self.values[0, start : start + width].astype(np.float32),
         )
@@ -59,7 +60,7 @@ def prepare_leads(header: Header, config: CuttingConfig) -> Leads:
     if rate != header.sampling_rate:
         nearest = np.arange(values.shape[1]) * header.sampling_rate / rate
         missing = missing[np.minimum(np.rint(nearest).astype(int), len(missing) - 1)]
-    return Leads(header.name, header.leads[places[0]], values, missing, rate)
+    return Leads(header, header.leads[places[0]], values, missing, rate)
 
 
 def sampling_rate_of(header: Header, config: CuttingConfig) -> float:

@@ -85,6 +85,25 @@ def read_header(folder: Path, name: str) -> Header:
     )
 
 
+def require_files(header: Header, annotator: str | None = None) -> None:
+    """Raise FileError where a signal file, or the annotation file, of a record is not there."""
+    for file in header.files:
+        if not file.is_file():
+            raise FileError(
+                f"{header.path}.hea names {file.name}, which is not there; put it beside the header"
+            )
+    if annotator and not annotation_file(header, annotator).is_file():
+        raise FileError(
+            f"record {header.name} has no annotations: {annotation_file(header, annotator)} is not "
+            f"there; fetch it, or leave the record out"
+        )
+
+
+def annotation_file(header: Header, annotator: str) -> Path:
+    """Where the annotations of a record are."""
+    return header.path.with_name(f"{header.path.name}.{annotator}")
+
+
 def choose_leads(header: Header, wanted: Sequence[str | Sequence[str]] | None) -> list[int]:
     """Places of the leads that are wanted: each a name, or several in order of preference.
 
@@ -113,16 +132,12 @@ def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
 
     Raises FileError where a signal file is missing or cut short, or a lead holds nothing.
     """
+    require_files(header)
     try:
         record: Any = wfdb.rdrecord(str(header.path), channels=list(places))
         signal = record.p_signal
         whole = signal.shape == (header.n_samples, len(places))
         reason = "" if whole else f"{len(signal)} samples of {header.n_samples}"
-    except FileNotFoundError as error:
-        missing = Path(str(error.filename)).name
-        raise FileError(
-            f"{header.path}.hea names {missing}, which is not there; put it beside the header"
-        ) from None
     except Exception as error:  # wfdb passes on what numpy makes of too few bytes
         whole, reason = False, _reason(error)
     if not whole:
@@ -150,13 +165,9 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
     Raises FileError where the annotation file is missing, malformed or of another record.
     """
     path = header.path
+    require_files(header, annotator)
     try:
         annotation: Any = wfdb.rdann(str(path), annotator)
-    except FileNotFoundError:
-        raise FileError(
-            f"record {header.name} has no annotations: {path}.{annotator} is not there; fetch it, "
-            f"or leave the record out"
-        ) from None
     except Exception as error:
         raise FileError(
             f"{path}.{annotator} holds no annotations that can be read ({_reason(error)}); it may "

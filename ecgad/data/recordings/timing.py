@@ -27,11 +27,11 @@ def rr_intervals(samples: np.ndarray, sampling_rate: float) -> np.ndarray:
 def running_median(rr: np.ndarray) -> np.ndarray:
     """The median RR interval around each beat in seconds, float32 (n_beats,).
 
-    Over the MEDIAN_INTERVALS previous intervals around it, those at the ends of a record repeated.
+    Over the MEDIAN_INTERVALS previous intervals around it, reflected at the ends of a record.
     A record of one beat has none: NaN.
     """
     previous = _filled(rr)[:, 0]
-    return ndimage.median_filter(previous, MEDIAN_INTERVALS, mode="nearest")
+    return ndimage.median_filter(previous, MEDIAN_INTERVALS, mode="reflect")
 
 
 def timing_features(rr: np.ndarray, names: Sequence[str]) -> np.ndarray:

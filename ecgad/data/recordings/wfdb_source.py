@@ -12,7 +12,7 @@ from ecgad.data.recordings import cutting, timing
 from ecgad.data.recordings.annotations import CLASS_MAPS, CLASSES
 from ecgad.data.recordings.leads import check_rates, prepare_leads
 from ecgad.data.recordings.parallel import in_order
-from ecgad.data.recordings.reading import Header, read_annotations
+from ecgad.data.recordings.reading import Header, annotation_file, read_annotations, require_files
 from ecgad.data.splits import Recording
 
 # Records whose headers begin alike in age, sex and numbers of the tape: 202 of MIT-BIH, says its
@@ -21,11 +21,14 @@ SAME_TAPE = {"68 M 1960 2851 x1": "201"}
 
 
 def wfdb_files(headers: Sequence[Header], annotator: str) -> list[Path]:
-    """All files of these records: headers, signals and annotations."""
+    """All files of these records: headers, signals and annotations.
+
+    Raises FileError where one is not there.
+    """
+    for header in headers:
+        require_files(header, annotator)
     return [
-        file
-        for header in headers
-        for file in (*header.files, header.path.with_name(f"{header.path.name}.{annotator}"))
+        file for header in headers for file in (*header.files, annotation_file(header, annotator))
     ]
 
 

@@ -1,0 +1,416 @@
+"""Records to beats: windows, classes, RR intervals, units; and records that are not as they say."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+
+from ecgad.config import FilterConfig, PtbdbConfig, WfdbConfig
+from ecgad.data.beats import Beats
+from ecgad.data.recordings import ptbdb
+from ecgad.data.recordings.annotations import CLASS_MAPS
+from ecgad.data.recordings.filtering import fill_gaps, filter_leads, resample
+from ecgad.data.recordings.reading import read_annotations, read_header, read_leads, record_names
+from ecgad.data.recordings.timing import rr_intervals, timing_features
+from ecgad.data.recordings.wfdb_source import patient_of, read_record, read_wfdb
+
+# An easy recording: a beat every 0.8 s, every fifth early and inverted.
+RATE = 200.0
+PERIOD = 160
+EARLY = 60
+SYMBOLS = "NNNNV"
+PLAIN = {"filter": {"band": None}, "normalisation": "none"}
+
+Save = Callable[..., Path]
+
+
+def easy_recording(n_beats: int = 40) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """ECG (n_samples,) in mV, R peaks (n_beats,) in samples and their symbols."""
+    samples = PERIOD * (1 + np.arange(n_beats))
+    symbols = [SYMBOLS[beat % len(SYMBOLS)] for beat in range(n_beats)]
+    samples[np.array(symbols) == "V"] -= EARLY
+    ecg = np.zeros(PERIOD * (n_beats + 1))
+    pulse = np.exp(-0.5 * (np.arange(-20, 21) / 4) ** 2)
+    for sample, symbol in zip(samples, symbols, strict=True):
+        ecg[sample - 20 : sample + 21] += pulse if symbol == "N" else -pulse
+    return ecg, samples, symbols
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Write a WFDB record into a folder, and return the folder."""
+
+    def write(
+        name: str = "r1",
+        ecg: np.ndarray | None = None,
+        rate: float = RATE,
+        leads: tuple[str, ...] = ("II",),
+        samples: np.ndarray | None = None,
+        symbols: list[str] | None = None,
+        comments: tuple[str, ...] = (),
+    ) -> Path:
+        easy, its_samples, its_symbols = easy_recording()
+        values = np.stack([easy if ecg is None else ecg] * len(leads), axis=1)
+        folder = tmp_path / "raw" / Path(name).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = Path(name).name
+        wfdb.wrsamp(
+            stem,
+            fs=rate,
+            units=["mV"] * len(leads),
+            sig_name=list(leads),
+            p_signal=values,
+            fmt=["16"] * len(leads),
+            comments=list(comments),
+            write_dir=str(folder),
+        )
+        wfdb.wrann(
+            stem,
+            "atr",
+            its_samples if samples is None else samples,
+            its_symbols if symbols is None else symbols,
+            fs=rate,
+            write_dir=str(folder),
+        )
+        return tmp_path / "raw"
+
+    return write
+
+
+def beats_of(folder: Path, name: str = "r1", **settings: object) -> Beats:
+    config = WfdbConfig.model_validate({**PLAIN, **settings})
+    return read_record(read_header(folder, name), config).beats
+
+
+def test_a_beat_is_the_window_around_its_annotation(save: Save) -> None:
+    ecg, samples, symbols = easy_recording()
+    window = {"unit": "samples", "before": 30, "after": 50}
+    beats = beats_of(save(), window=window)
+    assert beats.beats.shape == (40, 1, 80)
+    for beat, sample in zip(beats.beats[:, 0], samples, strict=True):
+        np.testing.assert_allclose(beat, ecg[sample - 30 : sample + 50], atol=1e-3)
+    assert beats.samples is not None and beats.samples.tolist() == samples.tolist()
+    assert beats.symbols.tolist() == symbols
+    assert beats.labels is not None
+    assert beats.labels.tolist() == [symbol == "V" for symbol in symbols]
+    assert beats.rr is not None
+    assert beats.rr[4].tolist() == pytest.approx([(PERIOD - EARLY) / RATE, (PERIOD + EARLY) / RATE])
+    assert np.isnan(beats.rr[0, 0]) and np.isnan(beats.rr[-1, 1])
+    milliseconds = {"unit": "ms", "before": 150, "after": 250}
+    np.testing.assert_array_equal(beats_of(save(), window=milliseconds).beats, beats.beats)
+
+
+def test_what_cannot_be_cut_is_counted(save: Save) -> None:
+    ecg, samples, symbols = easy_recording()
+    ecg[samples[10] + 5] = np.nan
+    ecg[samples[20] - 40 : samples[20] + 60] = 0
+    folder = save(
+        ecg=ecg,
+        samples=np.sort([*samples, samples[3] + 30, samples[4] + 30]),
+        symbols=[*symbols[:4], "+", symbols[4], "~", *symbols[5:]],
+    )
+    window = {"unit": "ms", "before": 150, "after": 1200}
+    config = WfdbConfig.model_validate({**PLAIN, "window": window, "anomalous": ["S"]})
+    part = read_record(read_header(folder, "r1"), config)
+    assert part.left_out == {
+        "annotation of no beat": 2,
+        "window beyond the record": 1,
+        "window with missing samples": 2,  # the beat before reaches into the gap as well
+        "flat window": 0,
+        "beat of a class that is left out": 6,
+    }
+    assert len(part.beats) + 1 + 2 + 6 == len(samples)
+    short = config.model_copy(update={"window": config.window.model_copy(update={"after": 250.0})})
+    assert read_record(read_header(folder, "r1"), short).left_out["flat window"] == 1
+
+
+def test_normalisation_takes_the_amplitude_away(save: Save) -> None:
+    ecg, _, _ = easy_recording()
+    save("weak", ecg=ecg * 0.3)
+    folder = save("strong", ecg=ecg * 2.5 + 1)
+    for name in ("weak", "strong"):
+        by_beat = beats_of(folder, name, normalisation="beat").beats
+        np.testing.assert_allclose(by_beat.min(axis=2), 0, atol=1e-6)
+        np.testing.assert_allclose(by_beat.max(axis=2), 1, atol=1e-6)
+    options = {"normalisation": "record", "filter": {"band": [0.5, 40]}}
+    weak, strong = (beats_of(folder, name, **options).beats for name in ("weak", "strong"))
+    np.testing.assert_allclose(weak, strong, atol=0.01)
+    assert np.median(np.ptp(weak, axis=2)) == pytest.approx(1, abs=1e-6)
+
+
+def test_heartbeat_form_spans_1_2_median_rr_and_is_padded(save: Save) -> None:
+    beats = beats_of(save(), form="heartbeat", leads=["II"])
+    assert beats.beats.shape[1:] == (1, 187)
+    assert beats.lengths is not None
+    # The median RR interval is 0.8 s: 1.2 of it are 120 samples at 125 Hz.
+    assert np.median(beats.lengths) == 120
+    for beat, length in zip(beats.beats[:, 0], beats.lengths, strict=True):
+        assert (beat[:length].min(), beat[:length].max()) == (0, 1)
+        assert not beat[length:].any()
+    normal = beats.beats[beats.labels == 0, 0]
+    assert (normal[:, 0] > 0.98).all()
+
+
+def test_timing_features_are_those_of_the_definition() -> None:
+    samples = np.cumsum(np.random.default_rng(0).integers(150, 400, 50))
+    rr = rr_intervals(samples, 360)
+    ratio, following, seconds = timing_features(
+        rr, ["rr_previous_ratio", "rr_next_ratio", "rr_previous"]
+    ).T
+    intervals = np.diff(samples) / 360
+    for beat in range(6, 44):
+        # The interval before each of eleven beats around this one.
+        median = np.median(intervals[beat - 6 : beat + 5])
+        assert ratio[beat] == pytest.approx(intervals[beat - 1] / median, rel=1e-5)
+        assert following[beat] == pytest.approx(intervals[beat] / median, rel=1e-5)
+        assert seconds[beat] == pytest.approx(intervals[beat - 1], rel=1e-5)
+    assert np.isfinite(timing_features(rr_intervals(samples[:1], 360), ["rr_previous"])).all()
+    assert rr_intervals(samples[:0], 360).shape == (0, 2)
+
+
+def test_timing_is_a_lead_of_one_value(save: Save) -> None:
+    beats = beats_of(save(), timing=["rr_previous_ratio"], leads=["II"])
+    assert beats.leads == ("II", "previous RR / running median")
+    np.testing.assert_array_equal(np.ptp(beats.beats[:, 1], axis=1), 0)
+    early = beats.beats[beats.labels == 1, 1, 0]
+    assert (early < 0.8).all()
+
+
+def test_filters_keep_time_and_remove_what_they_should() -> None:
+    time = np.arange(0, 20, 1 / 360)
+    wave = np.sin(2 * np.pi * 10 * time)
+    drift, mains = 3 + np.sin(2 * np.pi * 0.1 * time), 0.5 * np.sin(2 * np.pi * 60 * time)
+    config = FilterConfig(band=(0.5, 100), notch=60)
+    kept = filter_leads((wave + drift + mains)[None], 360, config)[0]
+    middle = slice(2000, -2000)
+    np.testing.assert_allclose(kept[middle], wave[middle], atol=0.03)
+    half = resample(wave[None], 360, 125)[0]
+    np.testing.assert_allclose(
+        half[300:-300], np.sin(2 * np.pi * 10 * np.arange(len(half)) / 125)[300:-300], atol=0.02
+    )
+    filled, missing = fill_gaps(np.array([[1.0, np.nan, 3.0, 4.0]]))
+    assert filled.tolist() == [[1, 2, 3, 4]]
+    assert missing.tolist() == [False, True, False, False]
+
+
+def test_leads_are_named_or_preferred(save: Save) -> None:
+    save("a", leads=("V5", "MLII"))
+    folder = save("b", leads=("V5", "V2"))
+    config = WfdbConfig.model_validate({**PLAIN, "leads": [["MLII", "V5"], ["v5", "V2"]]})
+    parts = list(read_wfdb([read_header(folder, name) for name in ("a", "b")], config))
+    assert [part.stretch.lead for part in parts if part.stretch] == ["MLII", "V5"]
+    assert parts[0].beats.leads == ("MLII or V5", "v5 or V2")
+
+
+def test_patients_are_known_by_folder_or_tape(save: Save) -> None:
+    save("201", comments=("68 M 1960 2851 x1",))
+    save("patient001/s1")
+    folder = save("p10/p10014/x")
+    header = read_header(folder, "201")
+    assert [patient_of(read_header(folder, name)) for name in record_names(folder)] == [
+        "201",
+        "p10014",
+        "patient001",
+    ]
+    assert header.comments == ("68 M 1960 2851 x1",)
+
+
+# Bad input: what is done to the record r1, settings, and words of the error.
+
+
+def cut_dat(folder: Path) -> None:
+    path = folder / "r1.dat"
+    path.write_bytes(path.read_bytes()[:5001])
+
+
+def rename_dat(folder: Path) -> None:
+    (folder / "r1.dat").rename(folder / "other.dat")
+
+
+def remove_atr(folder: Path) -> None:
+    (folder / "r1.atr").unlink()
+
+
+def cut_atr(folder: Path) -> None:
+    path = folder / "r1.atr"
+    path.write_bytes(path.read_bytes()[:31])
+
+
+def spoil_header(folder: Path) -> None:
+    (folder / "r1.hea").write_text("r1 hello\n")
+
+
+def remove_all(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def nothing(folder: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "settings", "code", "words"),
+    [
+        (cut_dat, {}, 3, ["r1", "r1.dat", "cut short"]),
+        (rename_dat, {}, 3, ["r1.hea names r1.dat, which is not there"]),
+        (remove_atr, {}, 3, ["r1 has no annotations", "r1.atr"]),
+        (cut_atr, {}, 3, ["r1.atr", "cut short"]),
+        (spoil_header, {}, 3, ["r1.hea is no WFDB header"]),
+        (remove_all, {}, 3, ["no records in", "data.raw_dir"]),
+        (nothing, {"data.wfdb.leads": ["MLII"]}, 3, ["r1 has no lead MLII", "only II"]),
+        (nothing, {"data.wfdb.records": ["r7"]}, 3, ["no record r7"]),
+        (nothing, {"data.wfdb.filter.band": [0.5, 120]}, 2, ["120 Hz", "200 Hz"]),
+        (nothing, {"data.wfdb.filter.band": [40, 0.5]}, 2, ["40 Hz is not below 0.5 Hz"]),
+        (nothing, {"data.wfdb.normal": ["X"]}, 2, ["data.wfdb.normal", "'X'"]),
+        (nothing, {"data.wfdb.anomalous": ["N", "V"]}, 2, ["N is both"]),
+        (nothing, {"data.split.allow_patient_overlap": False}, 2, ["allow_patient_overlap"]),
+    ],
+)
+def test_bad_records_are_refused(
+    save: Save,
+    fails: Callable[..., str],
+    spoil: Callable[[Path], None],
+    settings: dict[str, object],
+    code: int,
+    words: list[str],
+) -> None:
+    folder = save()
+    spoil(folder)
+    options = {"data.split.allow_patient_overlap": True, **settings}
+    error = fails(code, "preprocess_data.py", *set_options(folder, options))
+    for word in words:
+        assert word in error
+    assert not list(Path("data").rglob("*.npy"))
+
+
+def set_options(folder: Path, options: Mapping[str, object]) -> list[str]:
+    settings = {"data.source": "wfdb", "data.raw_dir": str(folder), **options}
+    pairs = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    return [option for pair in pairs for option in ("--set", pair)]
+
+
+def test_records_that_do_not_go_together_are_refused(save: Save, fails: Callable[..., str]) -> None:
+    ecg, samples, symbols = easy_recording()
+    overlap: dict[str, object] = {"data.split.allow_patient_overlap": True}
+    folder = save("beyond", samples=np.r_[samples, 10**6], symbols=[*symbols, "N"])
+    error = fails(3, "preprocess_data.py", *set_options(folder, overlap))
+    assert "an annotation at sample 1000000 lies beyond" in error
+    save("beyond", ecg=0 * ecg)
+    error = fails(3, "preprocess_data.py", *set_options(folder, overlap))
+    assert "record beyond: lead II is flat at 0 mV" in error
+    # The value that stands for a missing sample.
+    (folder / "beyond.dat").write_bytes(np.full(len(ecg), -(2**15), "<i2").tobytes())
+    error = fails(3, "preprocess_data.py", *set_options(folder, overlap))
+    assert "record beyond: lead II is without a valid sample" in error
+    save("beyond")
+    save("other", rate=250)
+    error = fails(2, "preprocess_data.py", *set_options(folder, overlap))
+    assert "beyond with 200 Hz" in error and "other with 250 Hz" in error
+    for lists, words in (
+        ({"train": ["beyond"], "validation": ["other"], "test": ["beyond"]}, "listed twice"),
+        ({"train": ["beyond"], "validation": ["other"], "test": ["third"]}, "no record third"),
+    ):
+        split = {"data.split": {"method": "records", "records": lists}}
+        code = 2 if words == "listed twice" else 3
+        assert words in fails(code, "preprocess_data.py", *set_options(folder, split))
+
+
+def test_all_stages_run_on_records_split_by_patient(
+    save: Save, stages: Callable[..., None]
+) -> None:
+    for number in range(6):
+        folder = save(f"patient{number}/x{number}")
+    fast = {"training.epochs": 2, "evaluation.bootstrap": 20, "data.split.method": "patients"}
+    fast |= {"figures.dpi": 40, "figures.examples": 2}
+    names = ["preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py"]
+    stages(names, *set_options(folder, {**fast, "data.wfdb.timing": ["rr_previous_ratio"]}))
+    (run,) = Path("runs").iterdir()
+    metrics = json.loads((run / "metrics.json").read_text())
+    by_record = metrics["test"]["by_record"]
+    assert by_record and all(entry["n_anomalous"] == 8 for entry in by_record.values())
+    assert metrics["test"]["interval_over"] == "patients"
+    assert metrics["patients_in_training_and_test"] == []
+    assert metrics["class_map"] == "aami"
+    for name in ("stretches", "results_by_record", "classes_by_record", "rr_distributions"):
+        assert (run / "figures" / f"{name}.png").stat().st_size > 1000
+    (processed,) = Path("data", "processed").iterdir()
+    patients = [
+        set(np.load(processed / f"patients_{split}.npy"))
+        for split in ("train", "validation", "test")
+    ]
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 6
+
+
+def test_ptbdb_takes_class_and_patient_from_header(save: Save, mitdb: Path) -> None:
+    header = read_header(mitdb, "100")
+    ecg = read_leads(header, [0])[0, : 360 * 60]
+    reason = "Reason for admission: "
+    folder = save("a", ecg, 360, ("ii",), comments=("age: 50", f"{reason}Healthy control"))
+    save("b", ecg, 360, ("ii",), comments=("age: 50", "ECG date: x", f"{reason}Healthy control"))
+    save("c", ecg, 360, ("ii",), comments=("age: 50", f"{reason}Myocardial infarction"))
+    save("d", ecg, 360, ("ii",), comments=("age: 50", f"{reason}n/a"))
+    headers = [read_header(folder, name) for name in "abcd"]
+    parts = list(ptbdb.read_ptbdb(headers, PtbdbConfig()))
+    beats = Beats.concatenate([part.beats for part in parts])
+    assert parts[0].left_out["record of a diagnosis that is left out"] == 1
+    assert beats.class_counts.keys() == {"Healthy control", "Myocardial infarction"}
+    assert beats.labels is not None and beats.records is not None
+    np.testing.assert_array_equal(beats.labels, beats.records == "c")
+    assert ptbdb.patient_of(headers[0]) == ptbdb.patient_of(headers[1])
+    assert ptbdb.patient_of(headers[0]) != ptbdb.patient_of(headers[2])
+    annotated = read_annotations(header, "atr").samples
+    annotated = annotated[annotated < 360 * 60]
+    found = parts[0].beats.samples
+    assert found is not None
+    assert (np.abs(annotated[:, None] - found).min(axis=0) < 0.05 * 360).all()
+    assert len(found) >= len(annotated) - 3
+
+
+def test_mitdb_has_the_beats_of_its_annotation_files(mitdb: Path) -> None:
+    """The published number of beats; the counts of each symbol are those of a second reading."""
+    headers = [read_header(mitdb, name) for name in record_names(mitdb)]
+    assert len(headers) == 48
+    symbols: Counter[str] = Counter()
+    plain: Counter[str] = Counter()
+    for header in headers:
+        annotations = read_annotations(header, "atr")
+        symbols.update(annotations.symbols.tolist())
+        plain.update(symbols_of_bytes((mitdb / f"{header.name}.atr").read_bytes()))
+    assert symbols.total() == 109_494
+    assert symbols["N"] == 75_052
+    assert symbols == {symbol: plain[symbol] for symbol in symbols}
+    classes: Counter[str] = Counter()
+    for symbol, n in symbols.items():
+        classes[CLASS_MAPS["ml_literature"][symbol]] += n
+    assert classes == {"N": 90_631, "S": 2_781, "V": 7_236, "F": 803, "Q": 8_043}
+
+
+def symbols_of_bytes(content: bytes) -> Counter[str]:
+    """Annotation symbols of an MIT annotation file: pairs of bytes, the code in the top six bits.
+
+    Codes 59 to 63 are no annotations: they skip time, or carry text of as many bytes as they say.
+    """
+    known = {
+        **dict(zip(range(1, 14), "NLRaVFJASEj/Q", strict=True)),
+        **{30: "?", 31: "!", 34: "e", 35: "n", 38: "f", 41: "r", 25: "B"},
+    }
+    found: Counter[str] = Counter()
+    place = 0
+    while place + 1 < len(content):
+        word = int.from_bytes(content[place : place + 2], "little")
+        code, value = word >> 10, word & 0x3FF
+        place += 2
+        if word == 0:
+            break
+        if code == 59:
+            place += 4
+        elif code == 63:
+            place += value + value % 2
+        elif code < 59 and code in known:
+            found[known[code]] += 1
+    return found
