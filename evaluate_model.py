@@ -62,6 +62,7 @@ def evaluate(run: Run) -> None:
         "threshold": vars(threshold),
         "class_names": beats["test"].class_names,
         **experiment.data.classes,
+        "padded": beats["test"].lengths is not None,
         "patients_in_training_and_test": patients_in_both(beats["train"], beats["test"]),
     }
     for split in ("validation", "test"):

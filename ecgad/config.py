@@ -225,7 +225,9 @@ class DataConfig(Section):
         "synthetic"
     )
     raw_dir: Folder | None = Field(
-        None, description="holds the source's files under their published names; data/raw/<source>"
+        None,
+        description="holds the source's files under their published names; data/raw/<source>, or "
+        "of PhysioNet data/raw/<database>",
     )
     processed_dir: Folder | None = Field(
         None, description="where the splits are written; data/processed/<name>"
@@ -394,7 +396,8 @@ class Experiment(Section):
 
     @property
     def raw_dir(self) -> Path:
-        return Path(self.data.raw_dir or f"data/raw/{self.data.source}")
+        database = self.data.wfdb.database if self.data.source == "wfdb" else None
+        return Path(self.data.raw_dir or f"data/raw/{database or self.data.source}")
 
     # What a stage's output depends on, beside its input files. Where things lie does not matter,
     # nor do the settings of sources and models that were not chosen.

@@ -103,6 +103,8 @@ def _settings(metrics: Mapping[str, Any], training: Mapping[str, Any]) -> str:
         notes += _sentence(class_words(metrics))
     if metrics["patients_in_training_and_test"] is not None:
         notes += _sentence(patient_words(metrics["patients_in_training_and_test"]))
+    if metrics["padded"]:
+        notes += "Beats are padded with zeros to one length; the padding does not count in scores. "
     return (
         f"<p>{escape(notes)}Best epoch {training['best_epoch']} of "
         f"{training['epochs']}; {training['seconds']:.1f} s of training on "

@@ -321,7 +321,7 @@ def test_records_that_do_not_go_together_are_refused(save: Save, fails: Callable
 
 
 def test_all_stages_run_on_records_split_by_patient(
-    save: Save, stages: Callable[..., None]
+    save: Save, stages: Callable[..., None], fails: Callable[..., str]
 ) -> None:
     for number in range(6):
         folder = save(f"patient{number}/x{number}")
@@ -344,6 +344,14 @@ def test_all_stages_run_on_records_split_by_patient(
         for split in ("train", "validation", "test")
     ]
     assert sum(map(len, patients)) == len(set.union(*patients)) == 6
+
+    # A record that turns out bad in the middle leaves what is there as it was.
+    before = {path: path.read_bytes() for path in processed.iterdir()}
+    content = (folder / "patient4" / "x4.dat").read_bytes()
+    (folder / "patient4" / "x4.dat").write_bytes(content[:5001])
+    options = [*set_options(folder, {**fast, "data.wfdb.timing": []}), "--overwrite"]
+    assert "cut short" in fails(3, "preprocess_data.py", *options)
+    assert {path: path.read_bytes() for path in processed.iterdir()} == before
 
 
 def test_ptbdb_takes_class_and_patient_from_header(save: Save, mitdb: Path) -> None:
