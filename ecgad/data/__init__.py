@@ -101,7 +101,7 @@ def _of_files(
 
 
 def _of_records(experiment: Experiment, console: "Console | None") -> Source:
-    from ecgad.data.recordings import physionet, ptbdb, wfdb_source
+    from ecgad.data.recordings import physionet
     from ecgad.data.recordings.reading import read_header, record_names
 
     data, folder = experiment.data, experiment.raw_dir
@@ -115,9 +115,13 @@ def _of_records(experiment: Experiment, console: "Console | None") -> Source:
         physionet.fetch_database(physionet.DATABASES[database], folder, names, console)
     headers = [read_header(folder, name) for name in names or record_names(folder)]
     if data.source == "wfdb":
+        from ecgad.data.recordings import wfdb_source
+
         paths = wfdb_source.wfdb_files(headers, data.wfdb.annotator)
         recordings = wfdb_source.wfdb_recordings(headers)
     else:
+        from ecgad.data.recordings import ptbdb
+
         wanted = ptbdb.wanted_headers(headers, data.ptbdb)
         paths = [file for header in wanted for file in header.files]
         recordings = ptbdb.ptbdb_recordings(wanted)
