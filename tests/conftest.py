@@ -93,19 +93,27 @@ def stages(script: Call) -> Callable[..., None]:
     return run
 
 
+def real_data(file: str) -> Path:
+    """The folder of a file of real ECG; skips the test where it is absent."""
+    data = Path(os.environ.get("ECGAD_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (data / file).exists():
+        pytest.skip(f"no real ECG in {data}: {file} is missing; set ECGAD_TEST_DATA")
+    return (data / file).absolute().parent
+
+
 @pytest.fixture(scope="session")
 def ecg5000() -> Path:
     """The folder of the real ECG5000 files."""
-    folder = Path(os.environ.get("ECGAD_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not (folder / "ecg5000" / "ECG5000_TRAIN.ts").exists():
-        pytest.skip(f"no real ECG in {folder}; set ECGAD_TEST_DATA")
-    return (folder / "ecg5000").absolute()
+    return real_data("ecg5000/ECG5000_TRAIN.ts")
 
 
 @pytest.fixture(scope="session")
 def mitdb() -> Path:
     """The folder of the real MIT-BIH records."""
-    folder = Path(os.environ.get("ECGAD_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not (folder / "mitdb" / "100.hea").exists():
-        pytest.skip(f"no real recordings in {folder}; set ECGAD_TEST_DATA")
-    return (folder / "mitdb").absolute()
+    return real_data("mitdb/100.hea")
+
+
+@pytest.fixture(scope="session")
+def ptbdb() -> Path:
+    """The folder of real records and rows of PTB."""
+    return real_data("ptbdb/ptbdb_normal_10rows.csv")

@@ -11,7 +11,7 @@ import wfdb
 
 from ecgad.config import FilterConfig, PtbdbConfig, WfdbConfig
 from ecgad.data.beats import Beats
-from ecgad.data.recordings import ptbdb
+from ecgad.data.recordings import ptbdb as ptb
 from ecgad.data.recordings.annotations import CLASS_MAPS
 from ecgad.data.recordings.filtering import fill_gaps, filter_leads, resample
 from ecgad.data.recordings.reading import read_annotations, read_header, read_leads, record_names
@@ -363,20 +363,38 @@ def test_ptbdb_takes_class_and_patient_from_header(save: Save, mitdb: Path) -> N
     save("c", ecg, 360, ("ii",), comments=("age: 50", f"{reason}Myocardial infarction"))
     save("d", ecg, 360, ("ii",), comments=("age: 50", f"{reason}n/a"))
     headers = [read_header(folder, name) for name in "abcd"]
-    parts = list(ptbdb.read_ptbdb(headers, PtbdbConfig()))
+    parts = list(ptb.read_ptbdb(headers, PtbdbConfig()))
     beats = Beats.concatenate([part.beats for part in parts])
     assert parts[0].left_out["record of a diagnosis that is left out"] == 1
     assert beats.class_counts.keys() == {"Healthy control", "Myocardial infarction"}
     assert beats.labels is not None and beats.records is not None
     np.testing.assert_array_equal(beats.labels, beats.records == "c")
-    assert ptbdb.patient_of(headers[0]) == ptbdb.patient_of(headers[1])
-    assert ptbdb.patient_of(headers[0]) != ptbdb.patient_of(headers[2])
+    assert ptb.patient_of(headers[0]) == ptb.patient_of(headers[1])
+    assert ptb.patient_of(headers[0]) != ptb.patient_of(headers[2])
     annotated = read_annotations(header, "atr").samples
     annotated = annotated[annotated < 360 * 60]
     found = parts[0].beats.samples
     assert found is not None
     assert (np.abs(annotated[:, None] - found).min(axis=0) < 0.05 * 360).all()
     assert len(found) >= len(annotated) - 3
+
+
+def test_real_ptb_records_give_beats_of_their_diagnosis(ptbdb: Path) -> None:
+    folder = ptbdb / "records"
+    headers = [read_header(folder, name) for name in record_names(folder)]
+    parts = list(ptb.read_ptbdb(headers, PtbdbConfig()))
+    beats = Beats.concatenate([part.beats for part in parts])
+    # 38.4 s and twice 115.2 s of one patient.
+    assert len(parts) == 3
+    assert beats.class_counts == {"Myocardial infarction": len(beats)}
+    assert beats.patients is not None and len(set(beats.patients)) == 1
+    assert beats.rr is not None
+    rates = 60 / np.nanmedian(beats.rr[:, 0])
+    assert 60 < rates < 110
+    assert len(beats) == pytest.approx(268.8 * rates / 60, rel=0.05)
+    # From the R peak of lead ii on: it goes down from there.
+    first = beats.beats[:, 0, :6]
+    assert np.mean(first.argmax(axis=1) <= 1) > 0.95
 
 
 def test_mitdb_has_the_beats_of_its_annotation_files(mitdb: Path) -> None:

@@ -169,10 +169,10 @@ def test_synthetic_beats_are_the_waves_they_say() -> None:
 
 
 @pytest.fixture
-def heartbeat(tmp_path: Path, ecg5000: Path) -> Path:
+def heartbeat(tmp_path: Path, ptbdb: Path) -> Path:
     """The genuine rows of the two PTB tables, under their published names."""
     for name in ("normal", "abnormal"):
-        rows = (ecg5000.parent / "ptbdb" / f"ptbdb_{name}_10rows.csv").read_text()
+        rows = (ptbdb / f"ptbdb_{name}_10rows.csv").read_text()
         (tmp_path / f"ptbdb_{name}.csv").write_text(rows)
     return tmp_path
 
