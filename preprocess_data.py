@@ -14,7 +14,7 @@ def preprocess(run: Run) -> None:
     from collections import Counter
 
     from ecgad.artifacts import files, manifest, processed
-    from ecgad.data import open_source, read_beats
+    from ecgad.data import Stretch, open_source, read_beats
     from ecgad.data.scaling import Spread
     from ecgad.data.splits import Dealer, sides_of_recordings
     from ecgad.summaries import preprocess_tables
@@ -41,19 +41,22 @@ def preprocess(run: Run) -> None:
     dealer = Dealer(config.split, experiment.seed, sides)
     spread = Spread(config.scaling.per)
     left_out: Counter[str] = Counter()
-    stretches = []
+    stretches: list[Stretch] = []
     with processed.SplitWriter(stage.folder) as writer:
-        for part in read_beats(source):
+        parts = read_beats(source)
+        if source.recordings:
+            parts = run.counted(parts, len(source.recordings), "record")
+        for part in parts:
             for split, places in dealer.deal(part.beats).items():
                 beats = part.beats.take(places)
                 writer.add(split, beats)
                 if split == "train":
                     spread.add(beats.beats[beats.normals])
                 if split == "test" and part.stretch and len(beats):
-                    stretches.append(part.stretch)
+                    stretches = [*stretches, part.stretch][:MOST_STRETCHES]
             left_out.update(part.left_out)
         dealer.check()
-        writer.add_stretches(stretches[:MOST_STRETCHES])
+        writer.add_stretches(stretches)
         outside = writer.finish(spread.scaler(config.scaling.method), spread, part.beats)
         stage.begin()
 

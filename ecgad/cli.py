@@ -5,12 +5,12 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -19,6 +19,8 @@ from ecgad.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+T = TypeVar("T")
 
 INTERRUPTED = 130
 # Text is printed as it is: a class may be called [b] or :smile:.
@@ -65,16 +67,25 @@ class Run:
         for part in readable:
             console.print(part)
 
+    def counted(self, parts: Iterable[T], total: int, unit: str) -> Iterator[T]:
+        """The parts, with a sign of how many of them have come."""
+        with self.progress(0, total, unit) as show:
+            for number, part in enumerate(parts, 1):
+                yield part
+                show(number, "")
+
     @contextmanager
-    def progress(self, done: int, total: int) -> Iterator[Callable[[int, str], None]]:
-        """A function that shows how far training has come, and its losses.
+    def progress(
+        self, done: int, total: int, unit: str = "epoch"
+    ) -> Iterator[Callable[[int, str], None]]:
+        """A function that shows how many of `total` units are done, and some words on the last.
 
         A bar on a terminal; elsewhere about ten lines in all.
         """
         from rich import progress
 
         with progress.Progress(
-            progress.TextColumn("epoch"),
+            progress.TextColumn(unit),
             progress.MofNCompleteColumn(),
             progress.BarColumn(),
             progress.TextColumn("{task.description}"),
@@ -84,10 +95,10 @@ class Run:
         ) as bar:
             task = bar.add_task("", completed=done, total=total)
 
-            def show(epoch: int, losses: str) -> None:
-                bar.update(task, completed=epoch, description=losses)
-                if bar.disable and epoch % -(-total // 10) == 0:
-                    self.say(f"epoch {epoch} of {total}: {losses}")
+            def show(number: int, words: str) -> None:
+                bar.update(task, completed=number, description=words)
+                if bar.disable and number % -(-total // 10) == 0:
+                    self.say(f"{unit} {number} of {total}{words and ': '}{words}")
 
             yield show
 

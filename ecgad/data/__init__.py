@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecgad.config import Experiment
-from ecgad.data.beats import Beats, Part
+from ecgad.data.beats import Beats, Part, Stretch
 from ecgad.data.splits import Recording
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ecgad.data.recordings.reading import Header
 
-__all__ = ["Beats", "Part", "Source", "open_source", "read_beats"]
+__all__ = ["Beats", "Part", "Source", "Stretch", "open_source", "read_beats"]
 
 
 @dataclass(frozen=True)
