@@ -78,7 +78,7 @@ class Dealer:
         for tally in self.tallies.values():
             total += tally.by_class
         counts = ", ".join(f"class {symbol}: {n}" for symbol, n in total.most_common())
-        what = "records" if self.sides else "fractions"
+        key = "records" if self.config.method == "records" else "fractions"
         for split, tally in self.tallies.items():
             lacking = "" if tally.normal else "normal"
             if self.labelled and split != "train" and tally.normal == tally.total:
@@ -87,7 +87,7 @@ class Dealer:
                 raise ConfigError(
                     f"too few beats to split: of {total.total()} beats ({counts}), the {split} "
                     f"split would get no {lacking} one; give more beats or change "
-                    f"data.split.{what}"
+                    f"data.split.{key}"
                 )
 
     def _one_by_one(self, beats: Beats) -> dict[str, np.ndarray]:
