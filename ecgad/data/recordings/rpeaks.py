@@ -64,12 +64,12 @@ def find_r_peaks(signals: np.ndarray, sampling_rate: float) -> RPeaks:
     sampling_rate: in Hz, 100 or more.
 
     A peak is the R peak of the first lead, or its deepest point where the complex is clearly
-    downward; where the first lead is unusable, the next usable one's. Stretches that are flat for
-    2.5 s or more, missing, stuck at the rails, or noise in every lead are unreadable; they begin
-    and end at multiples of 0.5 s, but for the end of the recording. So are ventricular flutter and
-    fibrillation, which have no QRS complexes, rates beyond some 220 beats a minute, and pauses
-    of some 5 s. A recording shorter than 2.5 s is unreadable. Time and memory are proportional to
-    the length of the recording.
+    downward; where the first lead is unusable, the next usable one's.
+
+    Unreadable, to a block of 0.5 s, is what in every lead is missing, flat for 2.5 s or more,
+    stuck at the rails, or noise for 5 s or more. So are pauses of some 5 s, rates beyond some 220
+    beats a minute, and most of ventricular flutter, which has no QRS complexes. A recording shorter
+    than 2.5 s is unreadable. Time and memory are proportional to the length of the recording.
 
     Raises ValueError where the signals are not of two dimensions or the rate is too low.
     """
@@ -92,8 +92,8 @@ def find_r_peaks(signals: np.ndarray, sampling_rate: float) -> RPeaks:
         sound = _sound_blocks(lead, n_blocks, block * step)
         if not sound.any():
             continue
-        working = lead[: n_working * step].reshape(n_working, step).mean(axis=1)
-        envelope = _envelope(working, sound, block, rate)
+        bridged = _bridged(lead, sound, block * step)[: n_working * step]
+        envelope = _envelope(bridged.reshape(n_working, step).mean(axis=1), rate)
         contrast = _contrast(envelope, n_blocks, block)
         lead_usable[:] = sound & ~_noise(sound & (contrast < MIN_CONTRAST))
         if not lead_usable.any():
@@ -143,13 +143,18 @@ def _sound_blocks(lead: np.ndarray, n_blocks: int, size: int) -> np.ndarray:
     return ~(missing | flat | clipped)
 
 
-def _envelope(lead: np.ndarray, sound: np.ndarray, block: int, rate: float) -> np.ndarray:
-    """How strong QRS complexes are in a lead, (n,), at the working rate."""
+def _bridged(lead: np.ndarray, sound: np.ndarray, size: int) -> np.ndarray:
+    """A lead, (n_samples,), with straight lines over what is missing or unsound."""
     good = np.isfinite(lead)
-    good[: len(sound) * block] &= np.repeat(sound, block)
-    if not good.all():
-        places = np.flatnonzero(good)
-        lead = np.interp(np.arange(len(lead)), places, lead[places])
+    good[: len(sound) * size] &= np.repeat(sound, size)
+    if good.all():
+        return lead
+    places = np.flatnonzero(good)
+    return np.interp(np.arange(len(lead)), places, lead[places])
+
+
+def _envelope(lead: np.ndarray, rate: float) -> np.ndarray:
+    """How strong QRS complexes are in a lead, (n,), at the working rate."""
     band = signal.butter(2, QRS_BAND, "bandpass", fs=rate, output="sos")
     filtered = np.abs(signal.sosfiltfilt(band, lead))
     return ndimage.uniform_filter1d(filtered, round(SMOOTHING * rate))
@@ -172,16 +177,13 @@ def _noise(noise: np.ndarray) -> np.ndarray:
 
 
 def _heights(envelope: np.ndarray, usable: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """The usual height of a lead's complexes, and how regular it is from 0 to 1, by block."""
+    """How high a lead's lower complexes are, and how regular all are from 0 to 1, by block."""
     tops = envelope[: len(usable) * block].reshape(len(usable), block).max(axis=1)
     peaks = ndimage.maximum_filter1d(np.where(usable, tops, 0), WINDOW)[usable]
-    low, usual, high = (
-        ndimage.percentile_filter(peaks, percentile, size=HEIGHT_WINDOW)
-        for percentile in (20, 40, 80)
-    )
+    low, high = (ndimage.percentile_filter(peaks, part, size=HEIGHT_WINDOW) for part in (20, 80))
     # Squared: a lead of artefacts has to fall far behind one of beats.
     places, every = np.flatnonzero(usable), np.arange(len(usable))
-    return np.interp(every, places, usual), np.interp(every, places, (low / high) ** 2)
+    return np.interp(every, places, low), np.interp(every, places, (low / high) ** 2)
 
 
 def _spread(values: np.ndarray, block: int, n: int) -> np.ndarray:
