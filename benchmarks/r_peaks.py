@@ -17,10 +17,10 @@ import wfdb
 from sleepecg.heartbeats import detect_heartbeats
 from wfdb.processing import xqrs_detect
 
+from ecgad.data.recordings.annotations import BEATS
 from ecgad.data.recordings.matching import match_beats
 from ecgad.data.recordings.rpeaks import find_r_peaks
 
-BEAT_SYMBOLS = list("NLRBAaJSVrFejnE/fQ?")
 TOLERANCE, CLOSE = 0.15, 0.02  # s
 TIMED_WITH_XQRS = 2  # records, for it is slow
 HEADER = f"{'TP':>7}{'FP':>6}{'FN':>6}{'Se %':>8}{'PPV %':>8}"
@@ -40,7 +40,7 @@ def main(folder: Annotated[Path, typer.Argument()] = Path("data/raw/mitdb")) -> 
     for name in names:
         record = wfdb.rdrecord(str(folder / name))
         annotation = wfdb.rdann(str(folder / name), "atr")
-        beats = annotation.sample[np.isin(annotation.symbol, BEAT_SYMBOLS)]
+        beats = annotation.sample[np.isin(annotation.symbol, list(BEATS))]
         rate, signals = record.fs, np.ascontiguousarray(record.p_signal.T)
 
         start = time.perf_counter()

@@ -8,10 +8,10 @@ import wfdb
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import resample_poly
 
+from ecgad.data.recordings.annotations import BEATS
 from ecgad.data.recordings.matching import match_beats
 from ecgad.data.recordings.rpeaks import find_r_peaks
 
-BEAT_SYMBOLS = list("NLRBAaJSVrFejnE/fQ?")
 RATE = 360  # Hz, of the MIT-BIH database
 MINUTE = 60 * RATE
 
@@ -20,7 +20,7 @@ def read(folder: Path, name: str, stop: int | None = None) -> tuple[np.ndarray, 
     """Signals (2, n_samples) and annotated beats of a record, or of its beginning."""
     record = wfdb.rdrecord(str(folder / name), sampto=stop)
     annotation = wfdb.rdann(str(folder / name), "atr", sampto=stop)
-    return record.p_signal.T, annotation.sample[np.isin(annotation.symbol, BEAT_SYMBOLS)]
+    return record.p_signal.T, annotation.sample[np.isin(annotation.symbol, list(BEATS))]
 
 
 def within(samples: np.ndarray, start: int, stop: int) -> np.ndarray:

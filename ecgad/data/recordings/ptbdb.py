@@ -16,8 +16,8 @@ from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
 from ecgad.data.recordings import cutting, timing
 from ecgad.data.recordings.leads import check_rates, prepare_leads
 from ecgad.data.recordings.parallel import in_order
-from ecgad.data.recordings.reading import Header
-from ecgad.data.recordings.rpeaks import find_r_peaks
+from ecgad.data.recordings.reading import Header, choose_leads, read_leads
+from ecgad.data.recordings.rpeaks import MIN_RATE, find_r_peaks
 from ecgad.data.splits import Recording
 from ecgad.errors import FileError
 
@@ -78,13 +78,17 @@ def read_ptbdb(headers: Sequence[Header], config: PtbdbConfig) -> Iterator[Part]
 
 def read_record(header: Header, config: PtbdbConfig, name_width: int = 0) -> Part:
     """The beats of one record. name_width: of the array of names, to be the same for all."""
+    if header.sampling_rate < MIN_RATE:
+        raise FileError(
+            f"record {header.name} has {header.sampling_rate:g} Hz; to find R peaks, {MIN_RATE:g} "
+            f"are needed"
+        )
     leads = prepare_leads(header, config)
-    signal = np.where(leads.missing, np.nan, leads.values)
-    peaks = find_r_peaks(signal, leads.sampling_rate)
-    rr = timing.rr_intervals(peaks.samples, leads.sampling_rate)
-    cut = cutting.cut_beats(
-        leads.values, leads.missing, peaks.samples, rr, leads.sampling_rate, config
-    )
+    recorded = read_leads(header, choose_leads(header, config.leads))
+    peaks = find_r_peaks(recorded, header.sampling_rate)
+    rr = timing.rr_intervals(peaks.samples, header.sampling_rate)
+    centres = np.rint(peaks.samples * (leads.sampling_rate / header.sampling_rate)).astype(int)
+    cut = cutting.cut_beats(leads.values, leads.missing, centres, rr, leads.sampling_rate, config)
     diagnosis = diagnosis_of(header)
     label = NORMAL if diagnosis == HEALTHY else ANOMALOUS
     rows = np.flatnonzero(cut.kept)
@@ -95,9 +99,7 @@ def read_record(header: Header, config: PtbdbConfig, name_width: int = 0) -> Par
         rows=rows,
         records=np.full(len(rows), header.name, f"<U{max(name_width, len(header.name))}"),
         patients=np.full(len(rows), patient_of(header), f"<U{WIDTH}"),
-        samples=np.rint(peaks.samples[rows] * (header.sampling_rate / leads.sampling_rate)).astype(
-            np.int64
-        ),
+        samples=peaks.samples[rows],
         rr=rr[rows],
         lengths=cut.lengths,
         sampling_rate=leads.sampling_rate,
@@ -106,10 +108,10 @@ def read_record(header: Header, config: PtbdbConfig, name_width: int = 0) -> Par
     )
     unreadable = sum(stop - start for start, stop in peaks.unreadable)
     left_out = {
-        "second of unreadable ECG": round(unreadable / leads.sampling_rate),
+        "second of unreadable ECG": round(unreadable / header.sampling_rate),
         **cut.left_out,
     }
-    return Part(beats, left_out, leads.stretch(peaks.samples, np.ones(len(peaks.samples), bool)))
+    return Part(beats, left_out, leads.stretch(centres, np.ones(len(centres), bool)))
 
 
 def _is_wanted(diagnosis: str, config: PtbdbConfig) -> bool:
