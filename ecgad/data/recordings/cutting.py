@@ -65,7 +65,7 @@ def cut_beats(
     beats = leads[:, places].transpose(1, 0, 2)
     low = np.where(padding[:, None], np.inf, beats).min(axis=2, keepdims=True)
     span = np.where(padding[:, None], -np.inf, beats).max(axis=2, keepdims=True) - low
-    typical = np.median(span, axis=0) if len(span) else np.ones((leads.shape[0], 1))
+    typical = np.array([[_typical(of_lead)] for of_lead in span[:, :, 0].T])
     alive = (span > FLAT * typical).all(axis=(1, 2))
     kept = real.copy()
     kept[real] = alive
@@ -88,6 +88,12 @@ def cut_beats(
             "flat window": int((real & ~kept).sum()),
         },
     )
+
+
+def _typical(spans: np.ndarray) -> float:
+    """The median of the spans of a lead's windows that are not flat; 1 where all are."""
+    moving = spans[spans > 0]
+    return float(np.median(moving)) if len(moving) else 1.0
 
 
 def window_samples(config: WindowConfig, sampling_rate: float) -> tuple[int, int]:
