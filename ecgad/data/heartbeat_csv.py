@@ -62,7 +62,7 @@ def read_heartbeat_csv(files: Sequence[Path], database: str) -> Beats:
         # What is zero up to the end is padding; the ECG's own lowest sample, if last, goes with it.
         lengths=(N_SAMPLES - filled.argmax(axis=1)).astype(np.int32),
         sampling_rate=SAMPLING_RATE,
-        unit="of the beat's range",
+        unit="relative to beat",
         leads=("MLII" if database == "mitbih" else "ii",),
     )
 

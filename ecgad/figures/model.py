@@ -86,6 +86,8 @@ def reconstructions(
         axis.plot(x, beat, color=NORMAL_COLOUR, label="beat")
         axis.plot(x, made, color=BLACK, linewidth=1.1, linestyle="--", label="reconstruction")
         row = f"row {beats.rows[place]}"
+        if beats.records is not None:
+            row = f"{plain(str(beats.records[place]))} beat {beats.rows[place]}"
         kind = "" if beats.labels is None else f", {plain(beats.symbols[place])}"
         axis.set_title(f"{row}{kind}: {scores[place]:#.3g}", loc="left", fontsize=9)
     hide_unused(axes, n)

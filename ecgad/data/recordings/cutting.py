@@ -112,5 +112,5 @@ def lead_names(config: CuttingConfig) -> tuple[str, ...]:
 def unit_of(config: CuttingConfig) -> str:
     """The unit of the beats' amplitude."""
     if config.form == "heartbeat" or config.normalisation == "beat":
-        return "of the beat's range"
-    return "mV" if config.normalisation == "none" else "of the record's median beat"
+        return "relative to beat"
+    return "mV" if config.normalisation == "none" else "relative to record"
