@@ -61,21 +61,26 @@ def cut_beats(
     real = inside.copy()
     real[inside] = gaps[ends[inside]] == gaps[starts[inside]]
     places = np.minimum(centres[real, None] + offsets, leads.shape[1] - 1)
+    beats = np.take(leads.astype(np.float32), places, axis=1).transpose(1, 0, 2)
+    low, high = beats, beats
     padding = np.arange(len(offsets)) >= lengths[real, None]
-    beats = leads[:, places].transpose(1, 0, 2)
-    low = np.where(padding[:, None], np.inf, beats).min(axis=2, keepdims=True)
-    span = np.where(padding[:, None], -np.inf, beats).max(axis=2, keepdims=True) - low
-    typical = np.array([[_typical(of_lead)] for of_lead in span[:, :, 0].T])
+    if config.form == "heartbeat":
+        low = np.where(padding[:, None], np.float32(np.inf), beats)
+        high = np.where(padding[:, None], np.float32(-np.inf), beats)
+    low = low.min(axis=2, keepdims=True)
+    span = high.max(axis=2, keepdims=True) - low
+    typical = np.array([[_typical(of_lead)] for of_lead in span[:, :, 0].T], np.float32)
     alive = (span > FLAT * typical).all(axis=(1, 2))
     kept = real.copy()
     kept[real] = alive
 
-    beats, low, span, padding = beats[alive], low[alive], span[alive], padding[alive]
-    if config.form == "heartbeat" or config.normalisation == "beat":
+    beats, low, span = beats[alive], low[alive], span[alive]
+    if config.form == "heartbeat":
+        beats = np.where(padding[alive, None], 0, (beats - low) / span)
+    elif config.normalisation == "beat":
         beats = (beats - low) / span
     elif config.normalisation == "record":
         beats = beats / typical
-    beats = np.where(padding[:, None], 0, beats).astype(np.float32)
     features = timing.timing_features(rr, config.timing)[kept]
     timed = np.broadcast_to(features[:, :, None], (*features.shape, len(offsets)))
     return Cut(
