@@ -32,11 +32,17 @@ Width = Annotated[int, Field(gt=0, le=65_536)]
 Folder = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+# In Hz; a filter below it is numerically unstable.
+Frequency = Annotated[float, Field(ge=0.01, le=50_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 # Records are often numbered: 101 in YAML is the record "101".
 RecordName = Annotated[
-    str, BeforeValidator(lambda name: str(name) if type(name) is int else name), Field(min_length=1)
+    str,
+    BeforeValidator(lambda name: str(name) if type(name) is int else name),
+    # Below data.raw_dir, and in one way only.
+    Field(pattern=r"^[^/\\.\x00][^/\\\x00]*(/[^/\\.\x00][^/\\\x00]*)*$"),
 ]
+LeadName = Annotated[str, Field(min_length=1)]
 # The classes of ANSI/AAMI EC57, see `ecgad.data.recordings.annotations`.
 BeatClass = Literal["N", "S", "V", "F", "Q"]
 RecordNames = Annotated[list[RecordName], Field(min_length=1)]
@@ -71,10 +77,10 @@ class CsvConfig(Section):
 class FilterConfig(Section):
     """What is done to a recording's leads before beats are cut; zero phase, so that none moves."""
 
-    band: tuple[PositiveFloat, PositiveFloat] | None = Field(
+    band: tuple[Frequency, Frequency] | None = Field(
         (0.5, 40.0), description="edges of the Butterworth band-pass in Hz; null: off", strict=False
     )
-    notch: PositiveFloat | None = Field(None, description="mains frequency in Hz; null: off")
+    notch: Frequency | None = Field(None, description="mains frequency in Hz; null: off")
 
     @model_validator(mode="after")
     def _edges(self) -> Self:
@@ -97,7 +103,7 @@ class CuttingConfig(Section):
     records: RecordNames | None = Field(
         None, description="names relative to data.raw_dir, without suffix; null: all"
     )
-    leads: list[str | list[str]] | None = Field(
+    leads: list[LeadName | Annotated[list[LeadName], Field(min_length=1)]] | None = Field(
         None,
         min_length=1,
         description="a name each, or several in order of preference; null: the first of a record",
@@ -124,6 +130,8 @@ class CuttingConfig(Section):
 
     @model_validator(mode="after")
     def _form(self) -> Self:
+        if self.records is not None and len(set(self.records)) < len(self.records):
+            raise ValueError("records: a record is named twice")
         if len(set(self.timing)) < len(self.timing):
             raise ValueError("timing: a feature is named twice")
         if self.form == "heartbeat" and self.sampling_rate not in (None, 125):
@@ -137,7 +145,9 @@ class WfdbConfig(CuttingConfig):
     database: Literal["mitdb"] | None = Field(
         None, description="fetched from PhysioNet where data.raw_dir lacks it; null: never"
     )
-    annotator: str = Field("atr", min_length=1, description="suffix of the annotation files")
+    annotator: str = Field(
+        "atr", pattern=r"^[A-Za-z0-9_-]+$", description="suffix of the annotation files"
+    )
     class_map: Literal["aami", "ml_literature"] = "aami"
     normal: list[BeatClass] = Field(["N"], min_length=1)
     anomalous: list[BeatClass] = Field(
@@ -154,7 +164,7 @@ class WfdbConfig(CuttingConfig):
 class PtbdbConfig(CuttingConfig):
     """Raw records of the PTB Diagnostic ECG Database; the header says the diagnosis."""
 
-    leads: list[str | list[str]] | None = ["ii"]
+    leads: list[LeadName | Annotated[list[LeadName], Field(min_length=1)]] | None = ["ii"]
     filter: FilterConfig = FilterConfig(band=None)
     form: Literal["window", "heartbeat"] = "heartbeat"
     anomalous: list[str] | None = Field(
@@ -206,6 +216,13 @@ class SplitConfig(Section):
         for fractions in (self.fractions, self.anomalous_fractions or self.fractions):
             if not math.isclose(sum(fractions), 1):
                 raise ValueError(f"the fractions must add up to 1, not {sum(fractions):g}")
+        if self.anomalous_fractions is not None:
+            if self.method in ("patients", "records"):
+                raise ValueError(f"anomalous_fractions mean nothing with method {self.method}")
+            if self.method == "source" and sum(self.anomalous_fractions[:2]) == 0:
+                raise ValueError(
+                    "anomalous_fractions: with method source, only the first two count"
+                )
         if (self.method == "records") != (self.records is not None):
             raise ValueError("method records and the key records belong together")
         return self

@@ -28,9 +28,9 @@ def evaluate_scores(
 ) -> dict[str, Any]:
     """The entry of a split in `metrics.json`, as plain values.
 
-    scores: (n_beats,). bootstrap: how many resamples of the patients, where they are known, or else
-    of the beats give the 95% intervals; 0: none. Without labels, what needs them is None. A ratio
-    whose denominator is 0 is 0 here, as in scikit-learn.
+    scores: (n_beats,). bootstrap: how many resamples of the patients, where several are known, or
+    else of the beats give the 95% intervals; 0: none. Without labels, what needs them is None. A
+    ratio whose denominator is 0 is 0 here, as in scikit-learn.
     """
     predicted = threshold.predict(scores)
     entry: dict[str, Any] = {
@@ -79,6 +79,8 @@ def evaluate_scores(
         entry["mean_over_records"] = mean_over_records(entry["by_record"])
     if bootstrap:
         patients = None if beats.patients is None else np.asarray(beats.patients)
+        if patients is not None and len(np.unique(patients)) == 1:
+            patients = None
         entry["interval_95"] = bootstrap_intervals(
             scores, labels, threshold, bootstrap, seed, patients
         )

@@ -13,7 +13,13 @@ from ecgad.config import FilterConfig, PtbdbConfig, WfdbConfig
 from ecgad.data.beats import Beats
 from ecgad.data.recordings import ptbdb as ptb
 from ecgad.data.recordings.annotations import CLASS_MAPS
-from ecgad.data.recordings.filtering import fill_gaps, filter_leads, resample
+from ecgad.data.recordings.filtering import (
+    fill_gaps,
+    filter_leads,
+    flat_samples,
+    resample,
+    resampling_ratio,
+)
 from ecgad.data.recordings.reading import read_annotations, read_header, read_leads, record_names
 from ecgad.data.recordings.timing import rr_intervals, timing_features
 from ecgad.data.recordings.wfdb_source import patient_of, read_record, read_wfdb
@@ -33,7 +39,8 @@ def easy_recording(n_beats: int = 40) -> tuple[np.ndarray, np.ndarray, list[str]
     samples = PERIOD * (1 + np.arange(n_beats))
     symbols = [SYMBOLS[beat % len(SYMBOLS)] for beat in range(n_beats)]
     samples[np.array(symbols) == "V"] -= EARLY
-    ecg = np.zeros(PERIOD * (n_beats + 1))
+    # A little of something, as in every real lead that is connected.
+    ecg = 0.01 * np.sin(np.arange(PERIOD * (n_beats + 1)) / 7)
     pulse = np.exp(-0.5 * (np.arange(-20, 21) / 4) ** 2)
     for sample, symbol in zip(samples, symbols, strict=True):
         ecg[sample - 20 : sample + 21] += pulse if symbol == "N" else -pulse
@@ -107,7 +114,7 @@ def test_a_beat_is_the_window_around_its_annotation(save: Save) -> None:
 def test_what_cannot_be_cut_is_counted(save: Save) -> None:
     ecg, samples, symbols = easy_recording()
     ecg[samples[10] + 5] = np.nan
-    ecg[samples[20] - 40 : samples[20] + 60] = 0
+    ecg[samples[20] - 40 : samples[20] + 55] = 0
     folder = save(
         ecg=ecg,
         samples=np.sort([*samples, samples[3] + 30, samples[4] + 30]),
@@ -118,6 +125,7 @@ def test_what_cannot_be_cut_is_counted(save: Save) -> None:
     part = read_record(read_header(folder, "r1"), config)
     assert part.left_out == {
         "annotation of no beat": 2,
+        "second annotation of a beat": 0,
         "window beyond the record": 1,
         "window with missing samples": 2,  # the beat before reaches into the gap as well
         "flat window": 0,
@@ -188,13 +196,41 @@ def test_filters_keep_time_and_remove_what_they_should() -> None:
     kept = filter_leads((wave + drift + mains)[None], 360, config)[0]
     middle = slice(2000, -2000)
     np.testing.assert_allclose(kept[middle], wave[middle], atol=0.03)
-    half = resample(wave[None], 360, 125)[0]
+    half = resample(wave[None], resampling_ratio(360, 125))[0]
     np.testing.assert_allclose(
         half[300:-300], np.sin(2 * np.pi * 10 * np.arange(len(half)) / 125)[300:-300], atol=0.02
     )
     filled, missing = fill_gaps(np.array([[1.0, np.nan, 3.0, 4.0]]))
     assert filled.tolist() == [[1, 2, 3, 4]]
     assert missing.tolist() == [False, True, False, False]
+
+
+def test_flat_stretches_are_missing_samples(save: Save) -> None:
+    lead = np.r_[np.arange(100.0), np.full(100, 7.0), np.full(99, 8.0), np.arange(50.0)]
+    flat = flat_samples(lead[None], sampling_rate=200)
+    assert np.flatnonzero(flat).tolist() == list(range(100, 200))
+    # A lead that is off for most of the record gives no beats there, whatever the filter leaves.
+    ecg, samples, _ = easy_recording()
+    noise = np.random.default_rng(0).normal(scale=0.01, size=len(ecg))
+    ecg = np.where(np.arange(len(ecg)) < samples[30], 0, ecg + noise)
+    for options in ({"filter": {"band": [0.5, 40]}}, {"form": "heartbeat"}):
+        beats = beats_of(save(ecg=ecg), **options)
+        assert beats.samples is not None
+        assert (beats.samples > samples[29]).all()
+        assert len(beats) >= 6
+
+
+def test_beats_stay_in_place_where_rates_have_no_simple_ratio(save: Save) -> None:
+    """Places are reckoned by the ratio of the resampling, or they drift along the recording."""
+    rate, minutes = 250.05, 20
+    samples = np.arange(1, minutes * 60) * 250
+    ecg = np.zeros(minutes * 60 * 250)
+    pulse = np.exp(-0.5 * (np.arange(-20, 21) / 4) ** 2)
+    for sample in samples:
+        ecg[sample - 20 : sample + 21] += pulse
+    folder = save(ecg=ecg, rate=rate, samples=samples, symbols=["N"] * len(samples))
+    beats = beats_of(folder, sampling_rate=125, window={"before": 200, "after": 200})
+    assert set(beats.beats[:, 0].argmax(axis=1)) <= {24, 25, 26}
 
 
 def test_leads_are_named_or_preferred(save: Save) -> None:
@@ -240,6 +276,24 @@ def cut_atr(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:31])
 
 
+def empty_atr(folder: Path) -> None:
+    (folder / "r1.atr").write_bytes(b"")
+
+
+def other_dat(folder: Path) -> None:
+    path = folder / "r1.dat"
+    path.write_bytes(bytes(reversed(path.read_bytes())))
+
+
+def change_header(old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "r1.hea"
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    return change
+
+
 def spoil_header(folder: Path) -> None:
     (folder / "r1.hea").write_text("r1 hello\n")
 
@@ -260,6 +314,11 @@ def nothing(folder: Path) -> None:
         (rename_dat, {}, 3, ["r1.hea names r1.dat, which is not there"]),
         (remove_atr, {}, 3, ["r1 has no annotations", "r1.atr"]),
         (cut_atr, {}, 3, ["r1.atr", "cut short"]),
+        (empty_atr, {}, 3, ["r1.atr", "its end is missing"]),
+        (other_dat, {}, 3, ["r1", "neither checksum nor first value"]),
+        (change_header("/mV", "/µV"), {}, 3, ["r1.hea", "uV for µV"]),
+        (change_header("/mV", "/NU"), {}, 3, ["lead II is in NU", "no voltage"]),
+        (change_header(" 200 ", " 0 "), {}, 3, ["r1.hea", "0 Hz"]),
         (spoil_header, {}, 3, ["r1.hea is no WFDB header"]),
         (remove_all, {}, 3, ["no records in", "data.raw_dir"]),
         (nothing, {"data.wfdb.leads": ["MLII"]}, 3, ["r1 has no lead MLII", "only II"]),
@@ -268,6 +327,9 @@ def nothing(folder: Path) -> None:
         (nothing, {"data.wfdb.filter.band": [40, 0.5]}, 2, ["40 Hz is not below 0.5 Hz"]),
         (nothing, {"data.wfdb.normal": ["X"]}, 2, ["data.wfdb.normal", "'X'"]),
         (nothing, {"data.wfdb.anomalous": ["N", "V"]}, 2, ["N is both"]),
+        (nothing, {"data.wfdb.records": ["r1", "r1"]}, 2, ["named twice"]),
+        (nothing, {"data.wfdb.records": ["../raw/r1"]}, 2, ["data.wfdb.records"]),
+        (nothing, {"data.wfdb.window": {"after": 99000}}, 2, ["not one beat"]),
         (nothing, {"data.split.allow_patient_overlap": False}, 2, ["allow_patient_overlap"]),
     ],
 )
@@ -303,8 +365,17 @@ def test_records_that_do_not_go_together_are_refused(save: Save, fails: Callable
     save("beyond", ecg=0 * ecg)
     error = fails(3, "preprocess_data.py", *set_options(folder, overlap))
     assert "record beyond: lead II is flat at 0 mV" in error
-    # The value that stands for a missing sample.
-    (folder / "beyond.dat").write_bytes(np.full(len(ecg), -(2**15), "<i2").tobytes())
+    wfdb.wrsamp(
+        "beyond",
+        fs=RATE,
+        units=["mV"],
+        sig_name=["II"],
+        d_signal=np.full((len(ecg), 1), -(2**15)),  # the value that stands for a missing sample
+        fmt=["16"],
+        adc_gain=[200],
+        baseline=[0],
+        write_dir=str(folder),
+    )
     error = fails(3, "preprocess_data.py", *set_options(folder, overlap))
     assert "record beyond: lead II is without a valid sample" in error
     save("beyond")
@@ -323,7 +394,7 @@ def test_records_that_do_not_go_together_are_refused(save: Save, fails: Callable
 def test_all_stages_run_on_records_split_by_patient(
     save: Save, stages: Callable[..., None], fails: Callable[..., str]
 ) -> None:
-    for number in range(6):
+    for number in range(8):
         folder = save(f"patient{number}/x{number}")
     fast = {"training.epochs": 2, "evaluation.bootstrap": 20, "data.split.method": "patients"}
     fast |= {"figures.dpi": 40, "figures.examples": 2}
@@ -343,7 +414,7 @@ def test_all_stages_run_on_records_split_by_patient(
         set(np.load(processed / f"patients_{split}.npy"))
         for split in ("train", "validation", "test")
     ]
-    assert sum(map(len, patients)) == len(set.union(*patients)) == 6
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 8
 
     # A record that turns out bad in the middle leaves what is there as it was.
     before = {path: path.read_bytes() for path in processed.iterdir()}

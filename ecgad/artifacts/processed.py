@@ -7,10 +7,11 @@ where the source knows them, the further fields of `ecgad.data.beats.Beats`: rec
 samples, annotations, rr, lengths. The first axis is the beat in all of them.
 """
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 
@@ -38,12 +39,18 @@ class SplitWriter:
         self.arrays: dict[str, dict[str, files.GrowingArray]] = {split: {} for split in SPLITS}
         self.stack = ExitStack()
         self.outputs: list[str] = []
+        self.files: list[IO[bytes]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: Any) -> None:
         self.stack.__exit__(*error)
+        if error[0] is None:
+            # Of an earlier source that knew more of its beats.
+            for name in {f"{name}_{split}.npy" for name in PER_BEAT for split in SPLITS}:
+                if name not in self.outputs:
+                    (self.folder / name).unlink(missing_ok=True)
 
     def add(self, split: str, beats: Beats) -> None:
         """Append unscaled beats to a split."""
@@ -86,6 +93,10 @@ class SplitWriter:
                 "arrays": list(self.arrays["train"]),
             },
         )
+        # All on disk before the first takes its place.
+        for file in self.files:
+            file.flush()
+            os.fsync(file.fileno())
         return outside
 
     def add_stretches(self, stretches: Sequence[Stretch]) -> None:
@@ -104,9 +115,10 @@ class SplitWriter:
     def _json(self, name: str, content: Any) -> None:
         self._file(name).write(files.json_bytes(content))
 
-    def _file(self, name: str) -> Any:
+    def _file(self, name: str) -> IO[bytes]:
         self.outputs.append(name)
-        return self.stack.enter_context(files.written(self.folder / name))
+        self.files.append(self.stack.enter_context(files.written(self.folder / name)))
+        return self.files[-1]
 
 
 def load_split(folder: Path, split: str) -> Beats:

@@ -78,6 +78,11 @@ class Dealer:
         for tally in self.tallies.values():
             total += tally.by_class
         counts = ", ".join(f"class {symbol}: {n}" for symbol, n in total.most_common())
+        if not total:
+            raise ConfigError(
+                "not one beat could be cut; look at the window, the classes and the records of the "
+                "source"
+            )
         key = "records" if self.config.method == "records" else "fractions"
         for split, tally in self.tallies.items():
             lacking = "" if tally.normal else "normal"

@@ -43,7 +43,7 @@ def classes_by_record(splits: dict[str, Beats]) -> Figure:
         if count:
             colour = "white" if count > 300 else BLACK
             axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color=colour)
-    axis.set_yticks(range(len(names)), names.tolist(), fontsize=8)
+    axis.set_yticks(range(len(names)), map(plain, names.tolist()), fontsize=8)
     axis.set_xticks(range(len(order)), [plain(symbol) for symbol in order])
     axis.xaxis.tick_top()
     axis.set_ylabel("record")
@@ -86,7 +86,9 @@ def results_by_record(entry: dict[str, Any]) -> Figure:
     entry: of a split in `metrics.json`. The records of lowest AUROC come first.
     """
     by_record = entry["by_record"]
-    names = sorted(by_record, key=lambda name: (by_record[name]["auroc"] or 2, name))[:MOST_RECORDS]
+    names = sorted(by_record, key=lambda name: (_or_last(by_record[name]["auroc"]), name))[
+        :MOST_RECORDS
+    ]
     figure, axes = new_figure(width=8.0, height=1.5 + 0.22 * len(names))
     axis = axes[0, 0]
     measures = (
@@ -111,6 +113,10 @@ def results_by_record(entry: dict[str, Any]) -> Figure:
     axis.set_xlabel("test beats of the record")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+def _or_last(value: float | None) -> float:
+    return np.inf if value is None else value
 
 
 def stretches(stretches: list[Stretch], beats: Beats, predicted: np.ndarray) -> Figure:
@@ -149,7 +155,9 @@ def stretches(stretches: list[Stretch], beats: Beats, predicted: np.ndarray) -> 
                     alpha=0.18,
                     linewidth=0,
                 )
-        axis.set_title(f"record {stretch.record}, {stretch.lead}", loc="left", fontsize=9, pad=14)
+        axis.set_title(
+            plain(f"record {stretch.record}, {stretch.lead}"), loc="left", fontsize=9, pad=14
+        )
         axis.set_ylabel(stretch.unit)
         axis.set_xlim(seconds[0], seconds[-1])
         axis.grid(False, axis="y")

@@ -63,7 +63,7 @@ def time_axis(beats: Beats) -> tuple[np.ndarray, str]:
 def amplitude_label(beats: Beats) -> str:
     """The name of the vertical axis: the unit, and of several leads the one that is drawn."""
     lead = beats.leads[0] if len(beats.leads) > 1 else "amplitude"
-    return f"{lead} ({beats.unit})"
+    return plain(f"{lead} ({beats.unit})")
 
 
 def class_order(beats: Beats) -> list[str]:

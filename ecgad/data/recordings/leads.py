@@ -8,7 +8,13 @@ import numpy as np
 from ecgad.config import CuttingConfig
 from ecgad.data.beats import Stretch
 from ecgad.data.recordings import cutting
-from ecgad.data.recordings.filtering import fill_gaps, filter_leads, resample
+from ecgad.data.recordings.filtering import (
+    fill_gaps,
+    filter_leads,
+    flat_samples,
+    resample,
+    resampling_ratio,
+)
 from ecgad.data.recordings.reading import Header, choose_leads, read_leads
 from ecgad.errors import ConfigError
 
@@ -19,7 +25,8 @@ STRETCH_SECONDS = 10.0
 class Leads:
     """Leads of a record: float64, (n_leads, n_samples), in mV, at `sampling_rate` (Hz).
 
-    missing: bool, (n_samples,), where a sample was interpolated. name: of the first lead.
+    missing: bool, (n_samples,), where a sample was interpolated, or the lead was flat. name: of the
+    first lead. ratio: samples of these leads to one of the record.
     """
 
     header: Header
@@ -27,6 +34,11 @@ class Leads:
     values: np.ndarray
     missing: np.ndarray
     sampling_rate: float
+    ratio: float
+
+    def places(self, samples: np.ndarray) -> np.ndarray:
+        """Where samples of the record, int (n,), are in these leads."""
+        return np.rint(samples * self.ratio).astype(int)
 
     def stretch(self, centres: np.ndarray, interesting: np.ndarray) -> Stretch:
         """The ten seconds with most of the interesting beats.
@@ -54,13 +66,14 @@ def prepare_leads(header: Header, config: CuttingConfig) -> Leads:
     """Read, filter and resample the leads that the config names. Raises FileError, ConfigError."""
     places = choose_leads(header, config.leads)
     values, missing = fill_gaps(read_leads(header, places))
+    missing |= flat_samples(values, header.sampling_rate)
     rate = sampling_rate_of(header, config)
-    values = filter_leads(values, header.sampling_rate, config.filter)
-    values = resample(values, header.sampling_rate, rate)
-    if rate != header.sampling_rate:
-        nearest = np.arange(values.shape[1]) * header.sampling_rate / rate
-        missing = missing[np.minimum(np.rint(nearest).astype(int), len(missing) - 1)]
-    return Leads(header, header.leads[places[0]], values, missing, rate)
+    ratio = resampling_ratio(header.sampling_rate, rate)
+    values = resample(filter_leads(values, header.sampling_rate, config.filter), ratio)
+    if ratio != 1:
+        nearest = np.rint(np.arange(values.shape[1]) / float(ratio)).astype(int)
+        missing = missing[np.minimum(nearest, len(missing) - 1)]
+    return Leads(header, header.leads[places[0]], values, missing, rate, float(ratio))
 
 
 def sampling_rate_of(header: Header, config: CuttingConfig) -> float:

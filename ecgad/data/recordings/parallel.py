@@ -1,5 +1,6 @@
 """The same work on many records, by as many processes as there are cores."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -7,17 +8,21 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
+from ecgad.errors import UserError
+
 T = TypeVar("T")
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def in_order(function: Callable[..., T], calls: Iterable[tuple]) -> Iterator[T]:
     """The results of `function(*call)`, in the order of the calls.
 
     Only a few are ever waiting, so that memory does not grow with their number. What a call raises
-    is raised here.
+    is raised here; UserError where a process is ended from outside.
     """
     calls = iter(calls)
     n_processes = _cores()
@@ -38,6 +43,11 @@ def in_order(function: Callable[..., T], calls: Iterable[tuple]) -> Iterator[T]:
                 for call in islice(calls, 1):
                     waiting.append(pool.submit(function, *call))
                 yield done
+        except BrokenProcessPool:
+            raise UserError(
+                "a process that read records was ended from outside, probably for lack of memory; "
+                "give more of it, or fewer processes by taskset"
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -51,3 +61,6 @@ def _cores() -> int:
 def _leave_signals_to_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        # Die with the parent, however it dies.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

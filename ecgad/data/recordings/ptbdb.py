@@ -19,7 +19,7 @@ from ecgad.data.recordings.parallel import in_order
 from ecgad.data.recordings.reading import Header, choose_leads, read_leads
 from ecgad.data.recordings.rpeaks import MIN_RATE, find_r_peaks
 from ecgad.data.splits import Recording
-from ecgad.errors import FileError
+from ecgad.errors import ConfigError, FileError
 
 HEALTHY = "Healthy control"
 UNKNOWN = "n/a"
@@ -32,7 +32,8 @@ def diagnosis_of(header: Header) -> str:
     for comment in header.comments:
         key, colon, reason = comment.partition(":")
         if colon and key.strip().casefold() == "reason for admission":
-            return reason.strip()[:WIDTH] or UNKNOWN
+            reason = reason.strip()[:WIDTH] or UNKNOWN
+            return HEALTHY if reason.casefold() == HEALTHY.casefold() else reason
     raise FileError(
         f"record {header.name}: its header has no line 'Reason for admission', which says whether "
         f"the patient is healthy; records of other databases are read by data.source: wfdb"
@@ -49,7 +50,16 @@ def patient_of(header: Header) -> str:
 
 
 def wanted_headers(headers: Sequence[Header], config: PtbdbConfig) -> list[Header]:
-    """The records of healthy controls and of patients with the diagnoses that the config names."""
+    """The records of healthy controls and of patients with the diagnoses that the config names.
+
+    Raises ConfigError where no record has a diagnosis that it names.
+    """
+    there = {diagnosis_of(header) for header in headers}
+    if unknown := [name for name in config.anomalous or () if name not in there]:
+        raise ConfigError(
+            f"data.ptbdb.anomalous: no record has the reason for admission {unknown[0]!r}; there "
+            f"are {', '.join(sorted(there))}"
+        )
     return [header for header in headers if _is_wanted(diagnosis_of(header), config)]
 
 
@@ -87,7 +97,7 @@ def read_record(header: Header, config: PtbdbConfig, name_width: int = 0) -> Par
     recorded = read_leads(header, choose_leads(header, config.leads))
     peaks = find_r_peaks(recorded, header.sampling_rate)
     rr = timing.rr_intervals(peaks.samples, header.sampling_rate)
-    centres = np.rint(peaks.samples * (leads.sampling_rate / header.sampling_rate)).astype(int)
+    centres = leads.places(peaks.samples)
     cut = cutting.cut_beats(leads.values, leads.missing, centres, rr, leads.sampling_rate, config)
     diagnosis = diagnosis_of(header)
     label = NORMAL if diagnosis == HEALTHY else ANOMALOUS

@@ -1,5 +1,6 @@
 """WFDB records as they lie in a folder: headers, leads and beat annotations, all checked."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,12 @@ import wfdb
 from ecgad.data.recordings.annotations import BEATS
 from ecgad.errors import FileError
 
-# To mV.
-UNITS = {"mV": 1.0, "uV": 1e-3, "µV": 1e-3, "V": 1e3}
+# To mV, by the unit in lower case.
+UNITS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
+# Hz: beyond it, a header is wrong.
+LOWEST_RATE, HIGHEST_RATE = 1.0, 100_000.0
+# mV: beyond it, a gain is wrong.
+LARGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,14 @@ class Header:
 class BeatAnnotations:
     """The beats of a record, in time: samples, int64 (n_beats,), and symbols, str (n_beats,).
 
-    n_others: how many annotations are of something else, such as rhythm or noise.
+    n_others: how many annotations are of something else, such as rhythm or noise. n_repeated: how
+    many beats were annotated before at the very sample.
     """
 
     samples: np.ndarray
     symbols: np.ndarray
     n_others: int
+    n_repeated: int
 
 
 def record_names(folder: Path) -> list[str]:
@@ -49,7 +56,18 @@ def record_names(folder: Path) -> list[str]:
 
     Raises FileError where there are none.
     """
-    names = sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.hea"))
+    names, visited = [], set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        # Links may lead in a circle.
+        real = Path(place).resolve()
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found = [name for name in files if name.endswith(".hea") and not name.startswith(".")]
+        names += [str(Path(place, name).relative_to(folder).with_suffix("")) for name in found]
+    names.sort()
     if not names:
         raise FileError(f"no records in {folder}: no file there ends in .hea; set data.raw_dir")
     return names
@@ -69,13 +87,22 @@ def read_header(folder: Path, name: str) -> Header:
         raise FileError(f"{path}.hea is no WFDB header: {_reason(error)}") from None
     if not isinstance(header, wfdb.Record) or not header.n_sig or not header.sig_len:
         raise FileError(f"{path}.hea: a header of signals of known length in one segment is needed")
-    units = tuple(header.units or ())
+    if not LOWEST_RATE <= header.fs <= HIGHEST_RATE:
+        raise FileError(f"{path}.hea: a sampling rate of {header.fs:g} Hz cannot be right; mend it")
+    if header.sig_len < header.fs:
+        raise FileError(f"record {name} is shorter than a second; leave it out")
+    # wfdb drops what is not ASCII, and so makes V of µV.
+    for line in Path(f"{path}.hea").read_bytes().splitlines():
+        if not line.startswith(b"#") and not line.isascii():
+            raise FileError(f"{path}.hea: only comments may hold other than ASCII; write uV for µV")
+    leads = tuple(lead or f"lead {i}" for i, lead in enumerate(header.sig_name, 1))
+    units = tuple(unit or "mV" for unit in header.units or [None] * header.n_sig)
     return Header(
         name=name,
         path=path,
         sampling_rate=float(header.fs),
         n_samples=int(header.sig_len),
-        leads=tuple(header.sig_name),
+        leads=leads,
         units=units,
         comments=tuple(comment.strip() for comment in header.comments),
         files=(
@@ -134,8 +161,8 @@ def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
     """
     require_files(header)
     try:
-        record: Any = wfdb.rdrecord(str(header.path), channels=list(places))
-        signal = record.p_signal
+        record: Any = wfdb.rdrecord(str(header.path), channels=list(places), physical=False)
+        signal = record.dac()
         whole = signal.shape == (header.n_samples, len(places))
         reason = "" if whole else f"{len(signal)} samples of {header.n_samples}"
     except Exception as error:  # wfdb passes on what numpy makes of too few bytes
@@ -146,10 +173,31 @@ def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
             f"record {header.name}: {files} does not hold the {header.n_samples} samples that the "
             f"header promises ({reason}); it may be cut short: fetch it again"
         )
-    to_mv = np.array([UNITS.get(header.units[place], 1.0) for place in places])
+    promised = [*record.checksum, *record.init_value]
+    given = [*(sum_ % 2**16 for sum_ in record.calc_checksum()), *record.d_signal[0]]
+    if None not in promised:
+        promised[: len(places)] = [sum_ % 2**16 for sum_ in promised[: len(places)]]
+        # Headers are sloppy: it takes both, of every lead, to tell that this is another signal.
+        if not any(a == b for a, b in zip(promised, given, strict=True)):
+            raise FileError(
+                f"record {header.name}: neither checksum nor first value of its signal is what the "
+                f"header says; fetch it again"
+            )
+    for place in places:
+        if header.units[place].casefold() not in UNITS:
+            raise FileError(
+                f"record {header.name}: lead {header.leads[place]} is in {header.units[place]}, "
+                f"which is no voltage; its header has to say mV, uV or V"
+            )
+    to_mv = np.array([UNITS[header.units[place].casefold()] for place in places])
     leads = np.ascontiguousarray((signal * to_mv).T)
     for lead, place in zip(leads, places, strict=True):
         valid = lead[np.isfinite(lead)]
+        if len(valid) and not np.abs(valid).max() < LARGEST:
+            raise FileError(
+                f"record {header.name}: lead {header.leads[place]} reaches "
+                f"{np.abs(valid).max():g} mV; mend the gain in its header"
+            )
         if not len(valid) or valid.min() == valid.max():
             what = f"flat at {valid[0]:g} mV" if len(valid) else "without a valid sample"
             raise FileError(
@@ -167,6 +215,8 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
     path = header.path
     require_files(header, annotator)
     try:
+        if not annotation_file(header, annotator).read_bytes().endswith(b"\0\0"):
+            raise ValueError("its end is missing")
         annotation: Any = wfdb.rdann(str(path), annotator)
     except Exception as error:
         raise FileError(
@@ -181,8 +231,11 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
             f"record's end ({header.n_samples} samples); does {path.name}.{annotator} belong to it?"
         )
     beats = np.isin(symbols, list(BEATS))
+    n_others = int((~beats).sum())
     order = np.argsort(samples[beats], kind="stable")
-    return BeatAnnotations(samples[beats][order], symbols[beats][order], int((~beats).sum()))
+    samples, symbols = samples[beats][order], symbols[beats][order]
+    new = np.r_[True, np.diff(samples) > 0][: len(samples)]
+    return BeatAnnotations(samples[new], symbols[new], n_others, int((~new).sum()))
 
 
 def _reason(error: Exception) -> str:

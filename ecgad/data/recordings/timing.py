@@ -47,8 +47,7 @@ def timing_features(rr: np.ndarray, names: Sequence[str]) -> np.ndarray:
         "rr_next_ratio": following / median,
         "rr_previous": previous,
     }
-    chosen = [features[name] for name in names]
-    return np.stack(chosen, axis=1).astype(np.float32) if chosen else np.empty((len(rr), 0), "f4")
+    return np.array([features[name] for name in names], np.float32).reshape(len(names), len(rr)).T
 
 
 def _filled(rr: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ def read_wfdb(headers: Sequence[Header], config: WfdbConfig) -> Iterator[Part]:
     the config names none.
     """
     check_rates(headers, config)
-    width = max(len(header.name) for header in headers)
+    width = max(len(name) for h in headers for name in (h.name, patient_of(h)))
     yield from in_order(read_record, [(header, config, width) for header in headers])
 
 
@@ -64,24 +64,23 @@ def read_record(header: Header, config: WfdbConfig, name_width: int = 0) -> Part
     """The beats of one record. name_width: of the arrays of names, to be the same for all."""
     annotations = read_annotations(header, config.annotator)
     leads = prepare_leads(header, config)
-    centres = np.rint(annotations.samples * (leads.sampling_rate / header.sampling_rate))
+    centres = leads.places(annotations.samples)
     rr = timing.rr_intervals(annotations.samples, header.sampling_rate)
     class_map = CLASS_MAPS[config.class_map]
     classes = np.array([class_map[symbol] for symbol in annotations.symbols.tolist()], "<U1")
     anomalous = np.isin(classes, config.anomalous)
     wanted = anomalous | np.isin(classes, config.normal)
-    cut = cutting.cut_beats(
-        leads.values, leads.missing, centres.astype(int), rr, leads.sampling_rate, config
-    )
+    cut = cutting.cut_beats(leads.values, leads.missing, centres, rr, leads.sampling_rate, config)
     rows = np.flatnonzero(cut.kept & wanted)
-    names = np.full(len(rows), header.name, f"<U{max(name_width, len(header.name))}")
+    patient = patient_of(header)
+    width = max(name_width, len(header.name), len(patient))
     beats = Beats(
         beats=cut.beats[wanted[cut.kept]],
         symbols=classes[rows],
         labels=np.where(anomalous, ANOMALOUS, NORMAL).astype(np.int8)[rows],
         rows=rows,
-        records=names,
-        patients=np.full(len(rows), patient_of(header), names.dtype),
+        records=np.full(len(rows), header.name, f"<U{width}"),
+        patients=np.full(len(rows), patient, f"<U{width}"),
         samples=annotations.samples[rows],
         annotations=annotations.symbols[rows],
         rr=rr[rows],
@@ -93,7 +92,8 @@ def read_record(header: Header, config: WfdbConfig, name_width: int = 0) -> Part
     )
     left_out = {
         "annotation of no beat": annotations.n_others,
+        "second annotation of a beat": annotations.n_repeated,
         **cut.left_out,
         "beat of a class that is left out": int((cut.kept & ~wanted).sum()),
     }
-    return Part(beats, left_out, leads.stretch(centres.astype(int), anomalous))
+    return Part(beats, left_out, leads.stretch(centres, anomalous))
