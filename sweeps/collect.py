@@ -15,15 +15,20 @@ def main(lines: Path, table: Path) -> None:
     runs.sort(key=lambda run: (run["name"], run["seed"]))
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        # Whatever is one value; matrices and values by class stay in metrics.json.
-        plain = [k for k, v in runs[0]["test"].items() if not isinstance(v, (list, dict))]
-        columns = [f"{split}_{column}" for split in ("validation", "test") for column in plain]
-        writer.writerow(["name", "seed", "model", "score", *columns])
-        for run in runs:
-            values = [
-                run[split].get(column) for split in ("validation", "test") for column in plain
-            ]
-            writer.writerow([run["name"], run["seed"], run["model"], run["score"], *values])
+        rows = [
+            {
+                **{key: run[key] for key in ("name", "seed", "model", "score")},
+                **{
+                    f"{split}_{column}": value
+                    for split in ("validation", "test")
+                    for column, value in _plain(run[split]).items()
+                },
+            }
+            for run in runs
+        ]
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        writer.writerow(columns)
+        writer.writerows([row.get(column) for column in columns] for row in rows)
 
     print("| experiment | seeds | " + " | ".join(f"test {name}" for name in SHOWN) + " |")
     print("|---" * (2 + len(SHOWN)) + "|")
@@ -31,6 +36,14 @@ def main(lines: Path, table: Path) -> None:
         entries = [run["test"] for run in runs if run["name"] == name]
         cells = [_mean(entries, column) for column in SHOWN]
         print(f"| {name} | {len(entries)} | " + " | ".join(cells) + " |")
+
+
+def _plain(entry: dict) -> dict:
+    """Whatever is one value; matrices and values by record stay in metrics.json."""
+    values = {k: v for k, v in entry.items() if not isinstance(v, (list, dict))}
+    for group in ("recall_by_class", "mean_over_records"):
+        values |= {f"{group}_{k}": v for k, v in (entry.get(group) or {}).items()}
+    return values
 
 
 def _mean(entries: list[dict], column: str) -> str:
