@@ -173,16 +173,7 @@ def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
             f"record {header.name}: {files} does not hold the {header.n_samples} samples that the "
             f"header promises ({reason}); it may be cut short: fetch it again"
         )
-    promised = [*record.checksum, *record.init_value]
-    given = [*(sum_ % 2**16 for sum_ in record.calc_checksum()), *record.d_signal[0]]
-    if None not in promised:
-        promised[: len(places)] = [sum_ % 2**16 for sum_ in promised[: len(places)]]
-        # Headers are sloppy: it takes both, of every lead, to tell that this is another signal.
-        if not any(a == b for a, b in zip(promised, given, strict=True)):
-            raise FileError(
-                f"record {header.name}: neither checksum nor first value of its signal is what the "
-                f"header says; fetch it again"
-            )
+    _check_against_header(header, record)
     for place in places:
         if header.units[place].casefold() not in UNITS:
             raise FileError(
@@ -205,6 +196,23 @@ def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
                 f"or leave the record out"
             )
     return leads
+
+
+def _check_against_header(header: Header, record: Any) -> None:
+    """Raise FileError where a record's digital signal is not the one that its header was made for.
+
+    Headers are sloppy: it takes the checksum and the first value of every lead to tell.
+    """
+    # Of several samples a frame, wfdb gives the mean, which has another sum.
+    if None in [*record.checksum, *record.init_value] or set(record.samps_per_frame) != {1}:
+        return
+    sums = zip(record.checksum, record.calc_checksum(), strict=True)
+    firsts = zip(record.init_value, record.d_signal[0], strict=True)
+    if not any((a - b) % 2**16 == 0 for a, b in sums) and not any(a == b for a, b in firsts):
+        raise FileError(
+            f"record {header.name}: neither checksum nor first value of its signal is what the "
+            f"header says; fetch it again"
+        )
 
 
 def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
