@@ -181,7 +181,7 @@ def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
                 f"which is no voltage; its header has to say mV, uV or V"
             )
     to_mv = np.array([UNITS[header.units[place].casefold()] for place in places])
-    leads = np.ascontiguousarray((signal * to_mv).T)
+    leads = np.ascontiguousarray(signal.T) * to_mv[:, None]
     for lead, place in zip(leads, places, strict=True):
         valid = lead[np.isfinite(lead)]
         if len(valid) and not np.abs(valid).max() < LARGEST:
