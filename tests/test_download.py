@@ -304,6 +304,16 @@ def test_what_fails_for_a_time_is_tried_again(physio: PhysioNet, tmp_path: Path)
     assert len(physio.requests) == len(physio.files) + 3
 
 
+def test_a_failure_ends_the_other_downloads_too(physio: PhysioNet, tmp_path: Path) -> None:
+    del physio.files[DAT]
+    physio.cuts["patient001/s0001_re.dat"] = [1000]
+    physio.stalled = threading.Event()
+    threading.Timer(0.3, physio.stalled.set).start()
+    with pytest.raises(FileError, match="404"):
+        fetch_database(physio.database, tmp_path)
+    assert physio.stalled.is_set()  # it was waited for, so that nothing is written from here on
+
+
 def test_what_is_absent_is_not_tried_again(physio: PhysioNet, tmp_path: Path) -> None:
     del physio.files[DAT]
     with pytest.raises(FileError, match=rf"{DAT} cannot be fetched \(404 Not Found\)"):

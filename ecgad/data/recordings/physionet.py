@@ -229,6 +229,12 @@ def _fetch_missing(
             for size in pool.imap_unordered(get, missing):
                 n_bytes += size
                 bar.update(task, advance=1, description=f"{n_bytes / 1e6:.1f} MB")
+        except Exception:
+            # A later call may continue the partial files: nobody else must still write to them.
+            stop.set()
+            pool.close()
+            pool.join()
+            raise
         finally:
             stop.set()
 
