@@ -23,6 +23,7 @@ def fill_gaps(leads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     missing = np.isnan(leads)
     if missing.any():
+        leads = leads.copy()
         places = np.arange(leads.shape[1])
         for lead, gaps in zip(leads, missing, strict=True):
             lead[gaps] = np.interp(places[gaps], places[~gaps], lead[~gaps])

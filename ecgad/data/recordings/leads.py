@@ -25,12 +25,14 @@ STRETCH_SECONDS = 10.0
 class Leads:
     """Leads of a record: float64, (n_leads, n_samples), in mV, at `sampling_rate` (Hz).
 
-    missing: bool, (n_samples,), where a sample was interpolated, or the lead was flat. name: of the
-    first lead. ratio: samples of these leads to one of the record.
+    recorded: as they were read, at the record's own rate, NaN where a sample is missing. missing:
+    bool, (n_samples,), where a sample was interpolated, or the lead was flat. name: of the first
+    lead. ratio: samples of these leads to one of the record.
     """
 
     header: Header
     name: str
+    recorded: np.ndarray
     values: np.ndarray
     missing: np.ndarray
     sampling_rate: float
@@ -65,7 +67,8 @@ class Leads:
 def prepare_leads(header: Header, config: CuttingConfig) -> Leads:
     """Read, filter and resample the leads that the config names. Raises FileError, ConfigError."""
     places = choose_leads(header, config.leads)
-    values, missing = fill_gaps(read_leads(header, places))
+    recorded = read_leads(header, places)
+    values, missing = fill_gaps(recorded)
     missing |= flat_samples(values, header.sampling_rate)
     rate = sampling_rate_of(header, config)
     ratio = resampling_ratio(header.sampling_rate, rate)
@@ -73,7 +76,7 @@ def prepare_leads(header: Header, config: CuttingConfig) -> Leads:
     if ratio != 1:
         nearest = np.rint(np.arange(values.shape[1]) / float(ratio)).astype(int)
         missing = missing[np.minimum(nearest, len(missing) - 1)]
-    return Leads(header, header.leads[places[0]], values, missing, rate, float(ratio))
+    return Leads(header, header.leads[places[0]], recorded, values, missing, rate, float(ratio))
 
 
 def sampling_rate_of(header: Header, config: CuttingConfig) -> float:

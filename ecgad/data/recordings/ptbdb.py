@@ -16,7 +16,7 @@ from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
 from ecgad.data.recordings import cutting, timing
 from ecgad.data.recordings.leads import check_rates, prepare_leads
 from ecgad.data.recordings.parallel import in_order
-from ecgad.data.recordings.reading import Header, choose_leads, read_leads
+from ecgad.data.recordings.reading import Header
 from ecgad.data.recordings.rpeaks import MIN_RATE, find_r_peaks
 from ecgad.data.splits import Recording
 from ecgad.errors import ConfigError, FileError
@@ -94,8 +94,7 @@ def read_record(header: Header, config: PtbdbConfig, name_width: int = 0) -> Par
             f"are needed"
         )
     leads = prepare_leads(header, config)
-    recorded = read_leads(header, choose_leads(header, config.leads))
-    peaks = find_r_peaks(recorded, header.sampling_rate)
+    peaks = find_r_peaks(leads.recorded, header.sampling_rate)
     rr = timing.rr_intervals(peaks.samples, header.sampling_rate)
     centres = leads.places(peaks.samples)
     cut = cutting.cut_beats(leads.values, leads.missing, centres, rr, leads.sampling_rate, config)
