@@ -1,5 +1,7 @@
 """Stage 3: a trained autoencoder to scores, a threshold and metrics."""
 
+import time
+
 from ecgad.cli import Run, script
 
 
@@ -9,13 +11,14 @@ def evaluate(run: Run) -> None:
     The threshold is chosen on training or validation beats; test beats are only measured.
     """
     from ecgad.artifacts import files, manifest, processed, runs
-    from ecgad.detector import restore_model
+    from ecgad.detector import restore_model, restore_scorer
     from ecgad.summaries import evaluate_tables
 
     experiment = run.experiment
     splits = manifest.require(experiment.processed_dir, "preprocess", experiment.data_settings)
     path = run.run_dir / runs.BEST
-    model = restore_model(runs.load_checkpoint(path), path)
+    checkpoint = runs.load_checkpoint(path)
+    model = restore_model(checkpoint, path)
     trained = manifest.require(run.run_dir, "train", experiment.training_settings)
     manifest.check_same(
         trained["inputs"], splits["outputs"], f"{path} was trained on", "train_model.py"
@@ -33,22 +36,28 @@ def evaluate(run: Run) -> None:
         return
     files.check_writable(run.run_dir)
 
+    from ecgad.baselines import run_baselines
     from ecgad.data.splits import SPLITS
     from ecgad.examples import choose_examples, choose_to_encode
-    from ecgad.metrics import evaluate_scores, patients_in_both
-    from ecgad.scoring import encode, reconstruct, score_beats
-    from ecgad.thresholds import choose_threshold, to_dict
+    from ecgad.metrics import baseline_entries, evaluate_scores, patients_in_both
+    from ecgad.scoring import encode, reconstruct
+    from ecgad.thresholds import choose_threshold, relative_to_record, to_dict
     from ecgad.training import pick_device
 
     config = experiment.evaluation
     model.to(pick_device(run.device))
+    scorer = restore_scorer(model, checkpoint, path, config.components, config.neighbours)
     beats = {split: processed.load_split(experiment.processed_dir, split) for split in SPLITS}
-    scores = {
-        split: score_beats(model, part.beats, config.score, part.lengths)
-        for split, part in beats.items()
-    }
+    started = time.perf_counter()
+    scores = {split: scorer.scores(part.beats, part.lengths) for split, part in beats.items()}
+    seconds = time.perf_counter() - started
+    if running := config.running_beats:
+        scores = {
+            split: relative_to_record(of_split, beats[split].records, running)
+            for split, of_split in scores.items()
+        }
     threshold = choose_threshold(
-        config.threshold,
+        config,
         scores["train"][beats["train"].normals],
         scores["validation"],
         beats["validation"].labels,
@@ -58,10 +67,11 @@ def evaluate(run: Run) -> None:
         "seed": experiment.seed,
         "source": experiment.data.source,
         "model": experiment.model.kind,
-        "score": config.score,
+        "score": " + ".join(config.components),
         "threshold": vars(threshold),
         "class_names": beats["test"].class_names,
         **experiment.data.classes,
+        "seconds": {"training": trained["summary"]["seconds"], "scoring": seconds},
         "padded": beats["test"].lengths is not None,
         "patients_in_training_and_test": patients_in_both(beats["train"], beats["test"]),
     }
@@ -69,19 +79,22 @@ def evaluate(run: Run) -> None:
         metrics[split] = evaluate_scores(
             scores[split], beats[split], threshold, config.bootstrap, experiment.seed
         )
+    baselines = run_baselines(config.baselines, beats, experiment.seed)
+    metrics["baselines"] = baseline_entries(baselines, beats, config)
     examples = choose_examples(scores["test"], beats["test"], threshold)
     encoded = choose_to_encode(beats["test"])
 
     stage.begin()
     for split in SPLITS:
         files.save_array(run.run_dir / runs.SCORES[split], scores[split])
+    runs.save_baselines(run.run_dir, [found.scores["test"] for found in baselines.values()])
     codes = encode(model, beats["test"].beats[encoded])
     runs.save_codes(run.run_dir, encoded, codes)
     runs.save_examples(
         run.run_dir, examples, lambda places: reconstruct(model, beats["test"].beats[places])
     )
     digest = stage.inputs[runs.BEST]
-    files.save_json(run.run_dir / runs.THRESHOLD, to_dict(threshold, config.score, digest))
+    files.save_json(run.run_dir / runs.THRESHOLD, to_dict(threshold, config, digest))
     files.save_json(run.run_dir / runs.METRICS, metrics)
     runs.save_config(run.run_dir, experiment)
     stage.finish(experiment, runs.EVALUATION_OUTPUTS, summary={})

@@ -40,6 +40,7 @@ def train(
 
     from ecgad.detector import restore_model
     from ecgad.models import build_model
+    from ecgad.scoring import check_coreset, choose_coreset
     from ecgad.training import TrainingState, fit, pick_device, prepare
 
     device = pick_device(run.device)
@@ -48,6 +49,7 @@ def train(
     for split in ("train", "validation"):
         beats = processed.load_split(folder, split)
         normals[split] = torch.from_numpy(beats.beats[beats.normals]).to(device)
+    check_coreset(config.coreset, len(normals["train"]))
 
     if resume and (run.run_dir / runs.LAST).exists():
         checkpoint = runs.load_resumable(stage)
@@ -63,6 +65,7 @@ def train(
                 "n_leads": normals["train"].shape[1],
                 "n_samples": normals["train"].shape[2],
                 "parameters": experiment.model.parameters,
+                "members": config.members,
             },
             weights={},
             scaler=processed.load_scaler(folder).to_dict(),
@@ -87,15 +90,22 @@ def train(
             validation = f"validation {row['validation_loss']:.5f}"
             show(state.epoch, f"{config.loss} {row['train_loss']:.5f}, {validation}")
 
+    model.load_state_dict(state.best_weights)
+    train_beats = processed.load_split(folder, "train")
+    coreset = choose_coreset(model, train_beats, config, experiment.seed)
+    best = replace(checkpoint, weights=state.best_weights, coreset=coreset.to_dict())
+    runs.save_checkpoint(run.run_dir / runs.BEST, best)
     summary = {
         "name": experiment.name,
         "seed": experiment.seed,
         "run_dir": str(run.run_dir),
         "model": experiment.model.kind,
+        "members": config.members,
         "device": device.type,
         "n_weights": sum(weights.numel() for weights in model.parameters()),
         "n_train": len(normals["train"]),
         "n_validation": len(normals["validation"]),
+        "n_coreset": len(coreset),
         "loss": config.loss,
         "epochs": state.epoch,
         "stopped_early": state.epoch < config.epochs,

@@ -122,10 +122,27 @@ class CuttingConfig(Section):
         "record",
         description="beat: to [0, 1] by its own range; record: by the median range of its beats",
     )
-    timing: list[Literal["rr_previous_ratio", "rr_next_ratio", "rr_previous"]] = Field(
+    template: Literal["none", "added", "difference"] = Field(
+        "none",
+        description="as further leads, added: the running median beat of the record, which tells "
+        "whose beat it is; difference: what sets the beat apart from it",
+    )
+    timing: list[
+        Literal[
+            "rr_previous_ratio",
+            "rr_next_ratio",
+            "rr_previous",
+            "log_rr_previous_ratio",
+            "log_rr_next_ratio",
+            "log_rr_previous",
+        ]
+    ] = Field(
         [],
         description="RR intervals as further input: previous and next over their running median, "
-        "previous in seconds",
+        "previous in seconds; and logarithms of these",
+    )
+    timing_weight: PositiveFloat = Field(
+        1.0, description="factor on them, which counts where data.scaling.per is all"
     )
 
     @model_validator(mode="after")
@@ -134,6 +151,8 @@ class CuttingConfig(Section):
             raise ValueError("records: a record is named twice")
         if len(set(self.timing)) < len(self.timing):
             raise ValueError("timing: a feature is named twice")
+        if self.form == "heartbeat" and self.template != "none":
+            raise ValueError("form heartbeat has beats of many lengths and no template; leave it")
         if self.form == "heartbeat" and self.sampling_rate not in (None, 125):
             raise ValueError("form heartbeat has a sampling_rate of 125 Hz; leave it out")
         return self
@@ -232,8 +251,10 @@ class ScalingConfig(Section):
     """How beats are scaled; fitted on the normal beats of the training split, never clipped."""
 
     method: Literal["minmax", "standard"] = "minmax"
-    per: Literal["position", "lead"] = Field(
-        "lead", description="own numbers for each sample position, or one pair for the whole beat"
+    per: Literal["position", "lead", "all"] = Field(
+        "lead",
+        description="own numbers for each sample position or each lead, or one pair for all leads, "
+        "which keeps them in proportion",
     )
 
 
@@ -364,11 +385,42 @@ class TrainingConfig(Section):
     input_noise: float = Field(
         0.0, ge=0, le=10, description="standard deviation of noise on the input, in scaled units"
     )
+    members: int = Field(
+        1, ge=1, le=100, description="networks trained side by side; scores are their mean"
+    )
+    contamination: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="the share of each batch, the worst reconstructed, that is not learned from: "
+        "for training beats some of which may be anomalous",
+    )
+    coreset: PositiveInt | None = Field(
+        None,
+        description="training normals kept in the checkpoint for scores that compare with them; "
+        "null: up to 10,000",
+    )
+
+
+# `ecgad.scoring.COMPONENTS`, which is not imported here since it needs torch.
+Component = Literal["mae", "mse", "max", "code_distance", "code_mahalanobis", "timing"]
+Baseline = Literal["pca", "knn", "one_class_svm", "isolation_forest"]
 
 
 class ThresholdConfig(Section):
-    method: Literal["fixed", "quantile", "mean_std", "best_accuracy", "best_f1", "youden"] = (
-        "quantile"
+    method: Literal[
+        "fixed",
+        "quantile",
+        "mean_std",
+        "conformal",
+        "pot",
+        "best_accuracy",
+        "best_f1",
+        "youden",
+    ] = Field(
+        "quantile",
+        description="conformal and pot (peaks over threshold) promise "
+        "evaluation.max_false_alarm_rate",
     )
     value: float | None = Field(None, allow_inf_nan=False, description="of fixed")
     quantile: Fraction = Field(0.98, description="of the scores of validation normals")
@@ -382,11 +434,65 @@ class ThresholdConfig(Section):
 
 
 class EvaluationConfig(Section):
-    score: Literal["mae", "mse", "max"] = Field(
-        "mae", description="the mean absolute, mean squared or maximum error of a beat"
+    score: Component | Annotated[list[Component], Field(min_length=1)] = Field(
+        "mae",
+        description="mae, mse, max: the mean absolute, mean squared or maximum error of a beat. "
+        "code_distance, code_mahalanobis: how far its code lies from those of training normals. "
+        "timing: the same of its RR intervals. Several are brought to one scale and averaged",
+    )
+    neighbours: int = Field(
+        5, ge=1, le=1000, description="training normals that a distance is the mean of"
+    )
+    max_false_alarm_rate: Fraction | None = Field(
+        None,
+        description="the share of normal beats that may be called anomalous; the threshold is "
+        "conformal then, unless threshold.method is pot",
     )
     threshold: ThresholdConfig = ThresholdConfig()
+    running_beats: int | None = Field(
+        None,
+        ge=10,
+        le=100_000,
+        description="scores relative to the running median of so many beats of their record, so "
+        "that the threshold follows the record; null: off",
+    )
+    baselines: list[Baseline] = Field(
+        ["pca", "knn", "one_class_svm", "isolation_forest"],
+        description="fitted on the same training normals and reported beside the autoencoder",
+    )
     bootstrap: int = Field(1000, ge=0, le=100_000, description="resamples a 95% interval; 0: off")
+
+    @property
+    def components(self) -> list[Component]:
+        """The components of the score."""
+        return self.score if isinstance(self.score, list) else [self.score]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _promise(cls, settings: Any) -> Any:
+        if isinstance(settings, dict) and settings.get("max_false_alarm_rate") is not None:
+            threshold = settings.get("threshold") or {}
+            if isinstance(threshold, dict) and "method" not in threshold:
+                return {**settings, "threshold": {**threshold, "method": "conformal"}}
+        return settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        chosen: tuple[list[Any], list[Any]] = self.components, self.baselines
+        for names in chosen:
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{', '.join(twice)} is named twice")
+        promising = self.threshold.method in ("conformal", "pot")
+        if promising and self.max_false_alarm_rate is None:
+            raise ValueError(
+                f"threshold.method {self.threshold.method} needs evaluation.max_false_alarm_rate"
+            )
+        if self.max_false_alarm_rate is not None and not promising:
+            raise ValueError(
+                f"max_false_alarm_rate: threshold.method {self.threshold.method} makes no promise; "
+                f"leave one of them out, or take conformal or pot"
+            )
+        return self
 
 
 class FiguresConfig(Section):

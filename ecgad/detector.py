@@ -1,15 +1,17 @@
 """Scaler, model, score and threshold as one thing, which scores raw beats anywhere."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ecgad import scoring
+from ecgad import scoring, thresholds
 from ecgad.artifacts import files, runs
 from ecgad.artifacts.runs import Checkpoint
 from ecgad.data.scaling import Scaler
 from ecgad.errors import FileError, MismatchError
 from ecgad.models import Autoencoder, build_model
+from ecgad.scoring import Coreset, Scorer
 from ecgad.thresholds import Threshold
 
 
@@ -17,18 +19,25 @@ class Detector:
     """Scores raw beats, float32 (n_beats, n_leads, n_samples), in the unit of the training data."""
 
     def __init__(
-        self, model: Autoencoder, scaler: Scaler, score: str, threshold: Threshold
+        self,
+        scorer: Scorer,
+        scaler: Scaler,
+        threshold: Threshold,
+        running_beats: int | None = None,
     ) -> None:
-        self.model = model
+        """running_beats: as in `evaluation`; beats scored together are one record then, in time."""
+        self.model = scorer.model
+        self.scorer = scorer
         self.scaler = scaler
-        self.score_name = score
         self.threshold = threshold
+        self.running_beats = running_beats
 
     @classmethod
     def load(cls, run_dir: str | Path, device: str = "cpu") -> "Detector":
         """The detector of an evaluated run.
 
-        Raises FileError where the checkpoint or the threshold is missing or malformed, and
+        Raises FileError where the checkpoint or the threshold is missing or malformed, or names a
+        component of the score that this version lacks, and
         MismatchError where the threshold was chosen for another checkpoint.
         """
         run_dir = Path(run_dir)
@@ -36,7 +45,8 @@ class Detector:
         checkpoint = runs.load_checkpoint(path)
         stored = files.load_json(run_dir / runs.THRESHOLD)
         try:
-            score, digest = stored.pop("score"), stored.pop("checkpoint_sha256")
+            components, neighbours = stored.pop("score"), stored.pop("neighbours")
+            running_beats, digest = stored.pop("running_beats"), stored.pop("checkpoint_sha256")
             threshold = Threshold(**stored)
         except (KeyError, TypeError, AttributeError) as error:
             raise FileError(f"{run_dir / runs.THRESHOLD} is malformed: {error}") from None
@@ -50,14 +60,18 @@ class Detector:
             scaler = Scaler.from_dict(checkpoint.scaler)
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(f"{path} holds no scaling that can be read: {error}") from None
-        return cls(model, scaler, score, threshold)
+        scorer = restore_scorer(model, checkpoint, path, components, neighbours)
+        return cls(scorer, scaler, threshold, running_beats)
 
     def scores(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Scores, float64 (n_beats,), higher = more anomalous.
 
         lengths: int, (n_beats,): how many samples are ECG where beats are padded with zeros.
         """
-        return scoring.score_beats(self.model, self._scaled(beats), self.score_name, lengths)
+        scores = self.scorer.scores(self._scaled(beats), lengths)
+        if self.running_beats is None:
+            return scores
+        return thresholds.relative_to_record(scores, None, self.running_beats)
 
     def predict(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Labels, int8 (n_beats,): 1 anomalous, 0 normal."""
@@ -78,6 +92,24 @@ class Detector:
         if not np.isfinite(beats).all():
             raise ValueError("a sample of the beats is missing or not finite")
         return self.scaler.transform(beats)
+
+
+def restore_scorer(
+    model: Autoencoder,
+    checkpoint: Checkpoint,
+    path: Path,
+    components: Sequence[str],
+    neighbours: int,
+) -> Scorer:
+    """The score of these components, from a checkpoint alone.
+
+    Raises FileError where the checkpoint lacks what they need, or this version of ecgad does.
+    """
+    try:
+        coreset = None if checkpoint.coreset is None else Coreset.from_dict(checkpoint.coreset)
+        return Scorer(model, components, coreset, neighbours, checkpoint.beats["n_timing"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileError(f"{path} holds no coreset that can be read: {error}") from None
 
 
 def restore_model(checkpoint: Checkpoint, path: Path) -> Autoencoder:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ecgad.artifacts import files, processed, runs
+from ecgad.baselines import TITLES
 from ecgad.config import Experiment
 from ecgad.data.beats import Beats, Stretch
 from ecgad.data.splits import SPLITS
@@ -115,7 +116,7 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
         "score_distributions",
         "Scores of the test beats; right of the threshold a beat is called anomalous.",
         detection.score_distributions(
-            test_scores, splits["test"].labels, threshold, experiment.evaluation.score
+            test_scores, splits["test"].labels, threshold, metrics["score"]
         ),
     )
     if labelled:
@@ -157,16 +158,34 @@ def _with_labels(
         )
         for split, entry in entries.items()
     }
+    scores = files.load_array(run_dir / runs.BASELINES)
+    baselines = {
+        TITLES[name]: (of_baseline, entry["auroc"])
+        for (name, entry), of_baseline in zip(metrics["baselines"].items(), scores, strict=True)
+    }
     yield (
         "roc_curve",
-        "Sensitivity against false alarms as the threshold moves.",
-        detection.roc_curve(curves),
+        "Sensitivity against false alarms as the threshold moves; coloured: simple methods on the "
+        "same test beats.",
+        detection.roc_curve(curves, baselines),
     )
     yield (
         "precision_recall_curve",
         "Precision against recall as the threshold moves; anomalous beats are the positive class.",
         detection.precision_recall_curve(curves),
     )
+    yield (
+        "accuracy_by_threshold",
+        "What becomes of the test beats as the threshold moves; the one that was chosen is dashed.",
+        detection.accuracy_by_threshold(curves, metrics["threshold"]["value"], metrics["score"]),
+    )
+    if "false_alarms" in entries["test"]:
+        yield (
+            "false_alarms",
+            "Promised and observed false alarms, over all normal test beats and by record; shaded: "
+            "where 95% of observed rates lie if the promise holds.",
+            detection.false_alarms(entries["test"]),
+        )
     yield (
         "confusion_matrices",
         "Verdicts at the threshold; shares are of the beats with that label.",

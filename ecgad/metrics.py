@@ -1,11 +1,14 @@
 """How well scores and verdicts tell anomalous from normal beats; anomalous is positive."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from ecgad.baselines import Result
+from ecgad.config import EvaluationConfig
 from ecgad.data.beats import ANOMALOUS, Beats
-from ecgad.thresholds import Threshold
+from ecgad.thresholds import Threshold, choose_threshold, false_alarms_allowed
 
 # The metrics that have an interval, and that beats without labels do not have; with their titles.
 HEADLINE = {
@@ -74,6 +77,8 @@ def evaluate_scores(
             zero_division=0,
         ),
     }
+    if "max_false_alarm_rate" in threshold.parameters:
+        entry["false_alarms"] = false_alarms(fp, tn + fp, threshold)
     if beats.records is not None:
         entry["by_record"] = by_record(scores, labels, predicted, np.asarray(beats.records))
         entry["mean_over_records"] = mean_over_records(entry["by_record"])
@@ -85,6 +90,70 @@ def evaluate_scores(
             scores, labels, threshold, bootstrap, seed, patients
         )
         entry["interval_over"] = "beats" if patients is None else "patients"
+    return entry
+
+
+def false_alarms(n_alarms: int, n_normal: int, threshold: Threshold) -> dict[str, Any]:
+    """The false-alarm rate that a threshold promised beside the one observed.
+
+    binomial_95: where 95% of observed rates lie if the true one is that promised. allowed_95: where
+    they lie given also how few beats a conformal threshold was chosen on; None for other ones.
+    """
+    from scipy.stats import binom
+
+    promised = threshold.parameters["max_false_alarm_rate"]
+    low, high = binom.interval(0.95, n_normal, promised)
+    conformal = threshold.method == "conformal"
+    return {
+        "promised": promised,
+        "observed": n_alarms / n_normal,
+        "binomial_95": [float(low) / n_normal, float(high) / n_normal],
+        "allowed_95": list(false_alarms_allowed(promised, threshold.n, n_normal))
+        if conformal
+        else None,
+    }
+
+
+def baseline_entries(
+    results: Mapping[str, Result], splits: dict[str, Beats], config: EvaluationConfig
+) -> dict[str, dict[str, Any]]:
+    """The entries of all baselines in `metrics.json`, by name."""
+    return {name: baseline_entry(result, splits, config) for name, result in results.items()}
+
+
+def baseline_entry(
+    result: Result, splits: dict[str, Beats], config: EvaluationConfig
+) -> dict[str, Any]:
+    """The entry of a baseline in `metrics.json`: of test beats, at a threshold of its own.
+
+    The threshold is chosen on validation beats as that of the autoencoder is; without one, where
+    that is a fixed number or comes from training beats.
+    """
+    from sklearn import metrics as sk
+
+    labels, scores = np.asarray(splits["test"].labels), result.scores["test"]
+    entry: dict[str, Any] = {
+        "auroc": float(sk.roc_auc_score(labels, scores)),
+        "average_precision": float(sk.average_precision_score(labels, scores)),
+        "accuracy": None,
+        "balanced_accuracy": None,
+        "recall": None,
+        "specificity": None,
+        "n_fitted": result.n_fitted,
+        "n_normals": result.n_normals,
+        "seconds": result.seconds,
+    }
+    if config.threshold.method not in ("fixed", "mean_std"):
+        threshold = choose_threshold(
+            config, np.empty(0), result.scores["validation"], splits["validation"].labels
+        )
+        predicted = threshold.predict(scores)
+        entry |= {
+            "accuracy": float(sk.accuracy_score(labels, predicted)),
+            "balanced_accuracy": float(sk.balanced_accuracy_score(labels, predicted)),
+            "recall": float(sk.recall_score(labels, predicted)),
+            "specificity": float(sk.recall_score(labels, predicted, pos_label=0)),
+        }
     return entry
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from ecgad.baselines import subsampling_words
 from ecgad.metrics import HEADLINE, RECORD_MEASURES
-from ecgad.summaries import class_words, patient_words
+from ecgad.summaries import COMPARED, class_words, comparison, false_alarm_words, patient_words
 from ecgad.thresholds import provenance
 
 PAGE = """<!doctype html>
@@ -55,13 +56,13 @@ def render(
         f"A {metrics['model']} autoencoder of {training['n_weights']:,} weights, trained for "
         f"{training['epochs']} epochs on {training['n_train']:,} normal beats of source "
         f"{metrics['source']} (seed {metrics['seed']}). A beat is called anomalous where its "
-        f"score, the {metrics['score']} reconstruction error, is greater than "
+        f"score ({metrics['score']}) is greater than "
         f"{threshold['value']:.4g}, chosen by {provenance(threshold)}."
     )
     return PAGE.format(
         title=escape(f"ecgad: {metrics['name']}"),
         lead=escape(lead),
-        tables=_headline(metrics) + _settings(metrics, training),
+        tables=_headline(metrics) + _settings(metrics, training) + _baselines(metrics),
         figures="\n".join(_figure(name, *figure) for name, figure in figures.items()),
     )
 
@@ -99,6 +100,8 @@ def _settings(metrics: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     notes = ""
     if "interval_95" in test:
         notes += f"Intervals: 95%, by bootstrap over {test['interval_over']}. "
+    if "false_alarms" in test:
+        notes += _sentence(false_alarm_words(test["false_alarms"]))
     if "class_map" in metrics:
         notes += _sentence(class_words(metrics))
     if metrics["patients_in_training_and_test"] is not None:
@@ -109,6 +112,22 @@ def _settings(metrics: Mapping[str, Any], training: Mapping[str, Any]) -> str:
         f"<p>{escape(notes)}Best epoch {training['best_epoch']} of "
         f"{training['epochs']}; {training['seconds']:.1f} s of training on "
         f"{escape(training['device'])}.</p>"
+    )
+
+
+def _baselines(metrics: Mapping[str, Any]) -> str:
+    if not metrics["baselines"]:
+        return ""
+    rows = [["test beats", *COMPARED.values(), "seconds"]]
+    rows += [[name, *cells] for name, cells in comparison(metrics)]
+    words = subsampling_words(metrics["baselines"])
+    notes = (
+        "The same beats, scored by methods that are quick to fit, each with a "
+        "threshold chosen as that of the autoencoder. Seconds are of fitting and scoring."
+    )
+    return (
+        f"<h2>Beside simple methods</h2>\n{_table(rows)}"
+        f"<p>{escape(notes)} {escape(_sentence(words) if words else '')}</p>"
     )
 
 

@@ -1,38 +1,248 @@
-"""Anomaly scores from reconstruction errors: one number a beat, higher = more anomalous."""
+"""Anomaly scores: one number a beat, higher = more anomalous.
 
-from collections.abc import Callable, Iterator
+A score has one component or several. Each is a function of something that a network, or each member
+of an ensemble, makes of a beat: its reconstruction error, its code, the beat's timing. Those that
+compare with training normals find them in the coreset, which a checkpoint holds.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ecgad.config import TrainingConfig
+from ecgad.data.beats import Beats
+from ecgad.errors import ConfigError, FileError
 from ecgad.models import Autoencoder
 
 # Fixed, since the last digits of a score may depend on it.
 BATCH = 1024
+# A coreset holds no more beats, and no more numbers in the codes of a member: some 20 MB.
+CORESET_BEATS = 10_000
+CORESET_NUMBERS = 5_000_000
 
-# From errors, the absolute differences (n_beats, n_leads, n_samples), and the number of them that
-# count in each beat, (n_beats,), to scores (n_beats,). The others are 0.
-SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+# From absolute errors (n_beats, n_leads, n_samples), 0 where they do not count, and the number that
+# counts in each beat, (n_beats,), to one number a beat.
+ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mae": lambda errors, counts: errors.sum(dim=(1, 2)) / counts,
     "mse": lambda errors, counts: errors.square().sum(dim=(1, 2)) / counts,
     "max": lambda errors, _: errors.amax(dim=(1, 2)),
 }
 
+# What a member makes of beats: errors by name, float64 (n_beats,); `codes`, float32
+# (n_beats, code_size); `timing`, float32 (n_beats, n_timing_leads).
+Seen = dict[str, np.ndarray]
+Component = Callable[[Seen], np.ndarray]
+
+
+def _error(name: str) -> Callable[[Seen, int], Component]:
+    return lambda _known, _neighbours: lambda seen: seen[name]
+
+
+def _distance(what: str) -> Callable[[Seen, int], Component]:
+    """The mean Euclidean distance to the nearest training normals (Ramaswamy et al. 2000)."""
+
+    def prepare(known: Seen, neighbours: int) -> Component:
+        from scipy.spatial import cKDTree
+
+        tree = cKDTree(known[what])
+        places = list(range(1, neighbours + 1))
+        return lambda seen: tree.query(seen[what], places, workers=-1)[0].mean(axis=1)
+
+    return prepare
+
+
+def _mahalanobis(known: Seen, _neighbours: int) -> Component:
+    """The distance from the middle of the codes in units of their spread.
+
+    Both by the minimum covariance determinant, which outliers do not move (Rousseeuw & Van Driessen
+    1999).
+    """
+    from sklearn.covariance import MinCovDet
+
+    spread = MinCovDet(random_state=0).fit(known["codes"])
+    return lambda seen: np.sqrt(spread.mahalanobis(seen["codes"]))
+
+
+# By name: what of `Seen` a component looks at, and how it is prepared from the coreset.
+COMPONENTS: dict[str, tuple[str, Callable[[Seen, int], Component]]] = {
+    **{name: (name, _error(name)) for name in ERRORS},
+    "code_distance": ("codes", _distance("codes")),
+    "code_mahalanobis": ("codes", _mahalanobis),
+    "timing": ("timing", _distance("timing")),
+}
+
+
+@dataclass(frozen=True)
+class Coreset:
+    """Some training normals as the members see them: all that scores compare with.
+
+    members: a `Seen` each, with all that COMPONENTS look at.
+    """
+
+    members: list[Seen]
+
+    def __len__(self) -> int:
+        return len(self.members[0]["codes"])
+
+    def to_dict(self) -> dict[str, list[dict[str, Tensor]]]:
+        """As tensors, for a checkpoint."""
+        members = [{k: torch.from_numpy(v) for k, v in seen.items()} for seen in self.members]
+        return {"members": members}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, list[dict[str, Tensor]]]) -> "Coreset":
+        """The coreset of `to_dict`."""
+        return cls([{k: v.numpy() for k, v in seen.items()} for seen in content["members"]])
+
+
+def choose_coreset(model: Autoencoder, train: Beats, config: TrainingConfig, seed: int) -> Coreset:
+    """Normals of the scaled training split at random, as the trained model sees them.
+
+    `training.contamination` says which share of them, the worst reconstructed, cannot be chosen.
+    Raises ConfigError where there are fewer than `training.coreset`.
+    """
+    places = train.normals
+    if config.contamination:
+        normals = train.take(places)
+        errors = Scorer(model, ["mae"], None).scores(normals.beats, normals.lengths)
+        kept = max(1, round((1 - config.contamination) * len(places)))
+        places = np.sort(places[np.argsort(errors)[:kept]])
+    size = config.coreset
+    if size is None:
+        code_size = encode(model.members[0], train.beats[:1]).size
+        size = min(len(places), CORESET_BEATS, max(1, CORESET_NUMBERS // code_size))
+    check_coreset(size, len(places))
+    rng = np.random.default_rng(seed)
+    chosen = train.take(np.sort(rng.choice(places, size, replace=False)))
+    needed = {what for what, _ in COMPONENTS.values()}
+    return Coreset(
+        [
+            observe(member, chosen.beats, chosen.lengths, train.n_timing, needed)
+            for member in model.members
+        ]
+    )
+
+
+def check_coreset(size: int | None, n_normals: int) -> None:
+    """Raise ConfigError where a coreset of that size cannot be had."""
+    if size is not None and size > n_normals:
+        raise ConfigError(
+            f"training.coreset: {size} is more than the {n_normals} normal training beats there "
+            f"are to choose from; lower it, or leave it out"
+        )
+
+
+class Scorer:
+    """Scores scaled beats by a model, with the components that a config names.
+
+    A single reconstruction error is the score as it is, the mean over the members. Otherwise each
+    component of each member is divided by its median over training normals, and the score is the
+    geometric mean of these: a typical normal beat scores 1.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        components: Sequence[str],
+        coreset: Coreset | None,
+        neighbours: int = 5,
+        n_timing: int = 0,
+    ) -> None:
+        """Prepare the components.
+
+        coreset: only a single reconstruction error needs none. n_timing: how many of the last leads
+        are timing features. Raises FileError where a component is unknown, ConfigError where the
+        coreset or the beats lack what it needs.
+        """
+        for name in components:
+            if name not in COMPONENTS:
+                raise FileError(
+                    f"score component {name} is not in this version of ecgad, which has "
+                    f"{', '.join(COMPONENTS)}; use the version that wrote it, or evaluate again"
+                )
+        self.model = model
+        self.components = list(components)
+        self.n_timing = n_timing
+        self.plain = len(components) == 1 and components[0] in ERRORS
+        if "timing" in components and not n_timing:
+            raise ConfigError(
+                "evaluation.score: timing needs beats with timing features; set the timing of "
+                "source wfdb or ptbdb, or take another component"
+            )
+        self.prepared: list[list[tuple[Component, float]]] = []
+        if self.plain:
+            return
+        if coreset is None:
+            raise FileError("the checkpoint holds no coreset, which this score needs; train again")
+        if neighbours > len(coreset) // 2:
+            raise ConfigError(
+                f"evaluation.neighbours: {neighbours} is too many for a coreset of {len(coreset)} "
+                f"beats, half of which find their neighbours in the other half"
+            )
+        for seen in coreset.members:
+            self.prepared.append([_on_scale(name, seen, neighbours) for name in self.components])
+
+    def scores(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """Scores, float64 (n_beats,), of scaled beats, float32 (n_beats, n_leads, n_samples).
+
+        lengths: int, (n_beats,): errors beyond them, in the padding, do not count; None: nothing is
+        padded.
+        """
+        needed = {COMPONENTS[name][0] for name in self.components}
+        members = (
+            observe(member, beats, lengths, self.n_timing, needed) for member in self.model.members
+        )
+        if self.plain:
+            return np.mean([seen[self.components[0]] for seen in members], axis=0)
+        logarithms = [
+            _logarithm(component(seen)) - median
+            for seen, prepared in zip(members, self.prepared, strict=True)
+            for component, median in prepared
+        ]
+        return np.exp(np.mean(logarithms, axis=0))
+
+
+def _on_scale(name: str, known: Seen, neighbours: int) -> tuple[Component, float]:
+    """A component, and the median of its logarithm over training normals.
+
+    Of one half of the coreset compared with the other, as new beats are.
+    """
+    prepare = COMPONENTS[name][1]
+    one, other = ({what: array[start::2] for what, array in known.items()} for start in (0, 1))
+    found = prepare(one, neighbours)(other)
+    return prepare(known, neighbours), float(np.median(_logarithm(found)))
+
+
+def _logarithm(values: np.ndarray) -> np.ndarray:
+    # A beat that is a training beat itself has distance 0.
+    return np.log(np.maximum(values, 1e-12))
+
 
 @torch.no_grad()
-def score_beats(
-    model: Autoencoder, beats: np.ndarray, score: str, lengths: np.ndarray | None = None
-) -> np.ndarray:
-    """Scores, float64 (n_beats,), of scaled beats, float32 (n_beats, n_leads, n_samples).
-
-    score: a name in SCORES. lengths: int, (n_beats,): errors beyond them, in the padding, do not
-    count; None: nothing is padded.
-    """
-    model.eval()
-    scores = []
-    for start, batch in _batches(model, beats):
-        errors = (model(batch) - batch).abs()
+def observe(
+    member: Autoencoder,
+    beats: np.ndarray,
+    lengths: np.ndarray | None,
+    n_timing: int,
+    needed: set[str],
+) -> Seen:
+    """What a member makes of scaled beats (n_beats, n_leads, n_samples), as far as it is needed."""
+    member.eval()
+    parts: dict[str, list[Tensor]] = {what: [] for what in needed}
+    wanted = needed & ERRORS.keys()
+    for start, batch in _batches(member, beats):
+        codes = member.encode(batch)
+        if "codes" in needed:
+            parts["codes"].append(codes.cpu())
+        if "timing" in needed:
+            timing = batch[:, batch.shape[1] - n_timing :].mean(dim=2)
+            parts["timing"].append(timing.cpu())
+        if not wanted:
+            continue
+        errors = (member.decode(codes) - batch).abs()
         if lengths is None:
             counts = torch.full((len(batch),), errors[0].numel(), device=batch.device)
         else:
@@ -41,8 +251,9 @@ def score_beats(
             places = torch.arange(batch.shape[2], device=batch.device)
             errors = errors * (places < of_batch[:, None])[:, None]
             counts = of_batch * batch.shape[1]
-        scores.append(SCORES[score](errors, counts).double().cpu())
-    return torch.cat(scores).numpy()
+        for name in wanted:
+            parts[name].append(ERRORS[name](errors, counts).double().cpu())
+    return {what: torch.cat(tensors).numpy() for what, tensors in parts.items()}
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from ecgad.baselines import TITLES, subsampling_words
 from ecgad.metrics import HEADLINE, RECORD_MEASURES
 from ecgad.thresholds import provenance
 
@@ -61,7 +62,8 @@ def patient_words(patients: list[str]) -> str:
 def train_tables(summary: dict[str, Any]) -> list[str | Table]:
     """How the training of `train_model.py` went."""
     table = _table(f"{summary['model']} autoencoder", "", title="Training")
-    table.add_row("weights", f"{summary['n_weights']}")
+    members = f" ({summary['members']} members)" if summary["members"] > 1 else ""
+    table.add_row("weights", f"{summary['n_weights']}{members}")
     table.add_row("normal beats, training", f"{summary['n_train']}")
     table.add_row("normal beats, validation", f"{summary['n_validation']}")
     stopped = " (stopped early)" if summary["stopped_early"] else ""
@@ -116,7 +118,60 @@ def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
         ]
         label = metrics["class_names"].get(symbol, "")
         recalls.add_row(f"{symbol}  {label}".strip(), *cells)
-    return [*parts, table, report, recalls]
+    return [*parts, table, report, recalls, *_beside(metrics)]
+
+
+COMPARED = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+}
+
+
+def _beside(metrics: dict[str, Any]) -> list[str | Table]:
+    """What was promised of false alarms, and the baselines."""
+    parts: list[str | Table] = []
+    if "false_alarms" in metrics["test"]:
+        parts.append(false_alarm_words(metrics["test"]["false_alarms"]))
+    if metrics["baselines"]:
+        table = _table("test beats", *COMPARED.values(), "seconds", title="Beside simple methods")
+        for name, cells in comparison(metrics):
+            table.add_row(name, *cells)
+        parts.append(table)
+        if words := subsampling_words(metrics["baselines"]):
+            parts.append(words)
+    return parts
+
+
+def comparison(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Autoencoder and baselines, each with COMPARED and its seconds, of fitting and scoring."""
+    seconds = sum(metrics["seconds"].values())
+    rows = [(f"{metrics['model']} autoencoder", {**metrics["test"], "seconds": seconds})]
+    rows += [(TITLES[name], entry) for name, entry in metrics["baselines"].items()]
+    return [
+        (
+            title,
+            [
+                *("-" if entry[name] is None else f"{entry[name]:.4f}" for name in COMPARED),
+                f"{entry['seconds']:.1f}",
+            ],
+        )
+        for title, entry in rows
+    ]
+
+
+def false_alarm_words(alarms: Mapping[str, Any]) -> str:
+    """The rate that the threshold promised beside the one observed."""
+    words = (
+        f"false alarms among normal test beats: promised {alarms['promised']:.3%}, observed "
+        f"{alarms['observed']:.3%}; 95% of samples with the promised rate lie between "
+        f"{alarms['binomial_95'][0]:.3%} and {alarms['binomial_95'][1]:.3%}"
+    )
+    if alarms["allowed_95"]:
+        low, high = alarms["allowed_95"]
+        words += f", with the chance in choosing the threshold {low:.3%} and {high:.3%}"
+    return words
 
 
 def _mean(split: dict[str, Any], name: str) -> str:

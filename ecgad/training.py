@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from torch.optim import lr_scheduler
 
 from ecgad.config import TrainingConfig
 from ecgad.errors import ConfigError, DivergedError
+from ecgad.models import Autoencoder
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+LOSSES: dict[str, Callable[..., Tensor]] = {
     "mae": functional.l1_loss,
     "mse": functional.mse_loss,
     "huber": functional.huber_loss,
@@ -79,7 +81,7 @@ def prepare(device: torch.device, seed: int) -> None:
 
 
 def fit(
-    model: nn.Module,
+    model: Autoencoder,
     train: Tensor,
     validation: Tensor,
     config: TrainingConfig,
@@ -94,7 +96,7 @@ def fit(
     alone. Raises DivergedError at the first epoch whose loss is not finite.
     """
     state = state or TrainingState()
-    loss_function = LOSSES[config.loss]
+    trimmed = partial(trimmed_loss, loss=config.loss, contamination=config.contamination)
     optimizer = _optimizer(model, config)
     scheduler = _scheduler(optimizer, config, n_batches=math.ceil(len(train) / config.batch_size))
     if state.epoch:
@@ -118,13 +120,16 @@ def fit(
                 noise = torch.empty_like(beats).normal_(generator=noise_generator)
                 seen = beats + config.input_noise * noise
             optimizer.zero_grad()
-            loss = loss_function(model(seen), beats)
+            # Members share the batch; the gradient of each is that of its own loss.
+            losses = [trimmed(member(seen), beats) for member in model.members]
+            loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
             loss.backward()
             if config.gradient_clip is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+                for member in model.members:
+                    nn.utils.clip_grad_norm_(member.parameters(), config.gradient_clip)
             optimizer.step()
             scheduler.step()
-            total += loss.detach() * len(rows)
+            total += loss.detach() * (len(rows) / len(model.members))
 
         train_loss = float(total) / len(train)
         validation_loss = mean_loss(model, validation, config.loss)
@@ -155,15 +160,32 @@ def fit(
         yield state
 
 
+def trimmed_loss(made: Tensor, beats: Tensor, loss: str, contamination: float) -> Tensor:
+    """The mean loss of a batch (n_beats, n_leads, n_samples) without its worst beats.
+
+    contamination: which share of the beats, those with the highest loss, is left out: least trimmed
+    squares (Rousseeuw 1984) by batches, as in Shen & Sanghavi 2019.
+    """
+    if not contamination:
+        return LOSSES[loss](made, beats)
+    by_beat = LOSSES[loss](made, beats, reduction="none").mean(dim=(1, 2))
+    kept = max(1, round((1 - contamination) * len(beats)))
+    return by_beat.topk(kept, largest=False, sorted=False).values.mean()
+
+
 @torch.no_grad()
-def mean_loss(model: nn.Module, beats: Tensor, loss: str) -> float:
-    """The mean loss of the model in evaluation mode over beats (n_beats, n_leads, n_samples)."""
+def mean_loss(model: Autoencoder, beats: Tensor, loss: str) -> float:
+    """The mean loss of the model in evaluation mode over beats (n_beats, n_leads, n_samples).
+
+    Of an ensemble, the mean of its members' losses.
+    """
     model.eval()
     total = sum(
-        LOSSES[loss](model(batch), batch).double() * len(batch)
+        LOSSES[loss](member(batch), batch).double() * len(batch)
         for batch in beats.split(VALIDATION_BATCH)
+        for member in model.members
     )
-    return float(total) / len(beats)
+    return float(total) / (len(beats) * len(model.members))
 
 
 def _generators(
@@ -174,7 +196,7 @@ def _generators(
     return order, torch.Generator(device).manual_seed(int(noise_seed))
 
 
-def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+def _optimizer(model: Autoencoder, config: TrainingConfig) -> torch.optim.Optimizer:
     parameters, rate = model.parameters(), config.learning_rate
     match config.optimizer:
         case "adam":

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ecgad.models import MODELS, build_model
-from ecgad.scoring import SCORES, reconstruct, score_beats
+from ecgad.scoring import ERRORS, Scorer, reconstruct
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("dense", {}),
@@ -58,13 +58,14 @@ def test_beats_too_short_for_the_network_are_refused() -> None:
         build_model("cnn", 1, 7, {"depth": 3})
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", ERRORS)
 def test_padding_counts_for_nothing_in_the_score(score: str) -> None:
     torch.manual_seed(0)
     model = build_model("dense", 2, 30, {})
     beats = np.random.default_rng(0).normal(size=(5, 2, 30)).astype(np.float32)
     lengths = np.array([30, 1, 17, 29, 8])
-    found = score_beats(model, beats, score, lengths)
+    scorer = Scorer(model, [score], None)
+    found = scorer.scores(beats, lengths)
     errors = np.abs(reconstruct(model, beats) - beats)
     real = [error[:, :n] for error, n in zip(errors, lengths, strict=True)]
     brute = {
@@ -74,7 +75,5 @@ def test_padding_counts_for_nothing_in_the_score(score: str) -> None:
     }
     np.testing.assert_allclose(found, brute[score], rtol=1e-5)
     np.testing.assert_allclose(
-        score_beats(model, beats, score),
-        score_beats(model, beats, score, np.full(5, 30)),
-        rtol=1e-6,
+        scorer.scores(beats), scorer.scores(beats, np.full(5, 30)), rtol=1e-6
     )

@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from ecgad.config import ThresholdConfig
+from ecgad.config import EvaluationConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError
 from ecgad.metrics import _resampled, bootstrap_intervals, by_record, evaluate_scores
-from ecgad.thresholds import Threshold, best_threshold, choose_threshold
+from ecgad.thresholds import (
+    Threshold,
+    best_threshold,
+    choose_threshold,
+    false_alarms_allowed,
+    relative_to_record,
+)
 
 
 def scored(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,25 +50,30 @@ def test_a_clean_gap_is_cut_in_its_middle(criterion: str) -> None:
     assert best_threshold(scores, labels, criterion) == pytest.approx(0.65)
 
 
+def asking(rate: float | None = None, **threshold: object) -> EvaluationConfig:
+    settings = {"threshold": threshold, "max_false_alarm_rate": rate}
+    return EvaluationConfig.model_validate(settings)
+
+
 def test_thresholds_without_labels() -> None:
     rng = np.random.default_rng(0)
     train, validation = rng.exponential(size=1000), rng.exponential(size=500)
     labels = (np.arange(500) < 100).astype(np.int8)
-    chosen = choose_threshold(ThresholdConfig(quantile=0.9), train, validation, labels)
+    chosen = choose_threshold(asking(quantile=0.9), train, validation, labels)
     assert chosen.value == np.quantile(validation[100:], 0.9)
     assert (chosen.split, chosen.beats, chosen.n) == ("validation", "normal", 400)
-    chosen = choose_threshold(ThresholdConfig(quantile=0.9), train, validation, None)
+    chosen = choose_threshold(asking(quantile=0.9), train, validation, None)
     assert chosen.n == 500
-    chosen = choose_threshold(ThresholdConfig(method="mean_std", n_std=3), train, validation, None)
+    chosen = choose_threshold(asking(method="mean_std", n_std=3.0), train, validation, None)
     assert chosen.value == pytest.approx(train.mean() + 3 * train.std())
-    chosen = choose_threshold(ThresholdConfig(method="fixed", value=0.5), train, validation, None)
+    chosen = choose_threshold(asking(method="fixed", value=0.5), train, validation, None)
     assert (chosen.value, chosen.split) == (0.5, None)
 
 
 @pytest.mark.parametrize("method", list(GOODNESS))
 def test_thresholds_that_need_labels_say_so(method: str) -> None:
     scores = np.arange(5.0)
-    config = ThresholdConfig.model_validate({"method": method})
+    config = asking(method=method)
     with pytest.raises(ConfigError, match="needs labelled validation beats"):
         choose_threshold(config, scores, scores, None)
 
@@ -155,3 +166,66 @@ def test_results_by_record_and_patients_as_the_unit_of_the_intervals() -> None:
     of_one_class = by_record(scores, np.zeros_like(labels), scores > 0.5, patients)
     assert of_one_class["p0"]["auroc"] is None
     assert of_one_class["p0"]["sensitivity"] is None
+
+
+@pytest.mark.parametrize(("n", "rate"), [(19, 0.05), (100, 0.05), (333, 0.01), (99, 0.01)])
+def test_a_conformal_threshold_keeps_its_promise(n: int, rate: float) -> None:
+    """By simulation: the mean false-alarm rate lies between the guarantee's two bounds."""
+    rng = np.random.default_rng(0)
+    alarms = []
+    for _ in range(4000):
+        scores = rng.lognormal(size=n + 50)
+        threshold = choose_threshold(asking(rate), np.empty(0), scores[:n], None)
+        alarms.append((scores[n:] > threshold.value).mean())
+    # Exactly floor((n + 1) rate) / (n + 1) where no scores are equal.
+    expected = np.floor((n + 1) * rate + 1e-9) / (n + 1)
+    assert rate - 1 / (n + 1) < expected <= rate + 1e-9
+    assert np.mean(alarms) == pytest.approx(expected, abs=4 * np.std(alarms) / np.sqrt(4000))
+    # And where 95% of the observed rates are said to lie, they do.
+    low, high = false_alarms_allowed(rate, n, 50)
+    inside = np.mean([low <= rate <= high for rate in alarms])
+    assert inside >= 0.94
+
+
+def test_a_rate_that_the_beats_cannot_support_says_how_many_are_needed() -> None:
+    with pytest.raises(ConfigError, match=r"0\.01 needs at least 99 normal validation beats"):
+        choose_threshold(asking(0.01), np.empty(0), np.arange(98.0), None)
+    assert choose_threshold(asking(0.01), np.empty(0), np.arange(99.0), None).value == 98
+    with pytest.raises(ConfigError, match="200 in all"):
+        choose_threshold(asking(0.001, method="pot"), np.empty(0), np.arange(150.0), None)
+    with pytest.raises(ConfigError, match="for rates below"):
+        choose_threshold(asking(0.2, method="pot"), np.empty(0), np.arange(500.0), None)
+
+
+def test_peaks_over_threshold_find_quantiles_beyond_the_sample() -> None:
+    # Exponential scores: the 1 - 1e-5 quantile is log(1e5), and 4,000 beats end at about log(4e3).
+    rng = np.random.default_rng(0)
+    found = [
+        choose_threshold(asking(1e-5, method="pot"), np.empty(0), rng.exponential(size=4000), None)
+        for _ in range(30)
+    ]
+    assert np.median([threshold.value for threshold in found]) == pytest.approx(
+        np.log(1e5), rel=0.1
+    )
+
+
+def test_the_resolved_config_says_what_is_asked_for() -> None:
+    config = asking(0.01)
+    assert config.threshold.method == "conformal"
+    assert EvaluationConfig.model_validate(config.model_dump()) == config
+    with pytest.raises(ValueError, match="makes no promise"):
+        asking(0.01, method="youden")
+    with pytest.raises(ValueError, match=r"needs evaluation\.max_false_alarm_rate"):
+        asking(method="conformal")
+
+
+def test_a_running_threshold_follows_the_record() -> None:
+    rng = np.random.default_rng(0)
+    scores, records = rng.exponential(size=400), np.repeat(["a", "b"], 200)
+    scaled = np.where(records == "a", 1, 7) * scores
+    relative = relative_to_record(scaled, records, 51)
+    np.testing.assert_allclose(relative, relative_to_record(scores, records, 51))
+    for beat in range(51, 200):
+        assert relative[beat] == pytest.approx(
+            scores[beat] / np.median(scores[beat - 50 : beat + 1])
+        )

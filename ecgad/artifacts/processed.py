@@ -87,6 +87,7 @@ class SplitWriter:
                 "n_leads": beats.beats.shape[1],
                 "n_samples": beats.beats.shape[2],
                 "leads": list(beats.leads),
+                "n_timing": beats.n_timing,
                 "sampling_rate": beats.sampling_rate,
                 "unit": beats.unit,
                 "class_names": beats.class_names,
@@ -138,6 +139,7 @@ def load_split(folder: Path, split: str) -> Beats:
         sampling_rate=description["sampling_rate"],
         unit=description["unit"],
         leads=tuple(description["leads"]),
+        n_timing=description["n_timing"],
     )
 
 

@@ -30,6 +30,7 @@ HISTORY = "history.csv"
 SCORES = {split: f"scores_{split}.npy" for split in SPLITS}  # float64, (n_beats,), as in the split
 CODES = "codes_test.npy"  # float32, (n_encoded, code_size)
 ENCODED = "encoded_test.npy"  # int64, (n_encoded,): places in the test split of the codes' beats
+BASELINES = "baselines_test.npy"  # float64, (n_baselines, n_beats), ordered as in the metrics
 EXAMPLES = "examples.json"  # kinds of examples, each with places in the test split
 RECONSTRUCTIONS = "reconstructions.npy"  # of all examples in that order, in scaled units
 THRESHOLD = "threshold.json"
@@ -40,6 +41,7 @@ REPORT = "report.html"
 TRAINING_OUTPUTS = [BEST, LAST, HISTORY]
 EVALUATION_OUTPUTS = [
     *SCORES.values(),
+    BASELINES,
     CODES,
     ENCODED,
     EXAMPLES,
@@ -49,7 +51,7 @@ EVALUATION_OUTPUTS = [
 ]
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 # A killed run loses no more than this, and small models do not spend their time on writing.
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
@@ -85,8 +87,9 @@ class Checkpoint:
     """A trained model with all that scoring a raw beat needs, and what it was made from.
 
     model: kind, n_leads, n_samples and parameters of `ecgad.models.build_model`. weights: of the
-    best epoch. beats: leads, sampling rate and unit of the raw beats, as in `beats.json`.
-    training: fields of `ecgad.training.TrainingState`; None in the best checkpoint.
+    best epoch. beats: leads, sampling rate and unit of the raw beats, as in `beats.json`. coreset:
+    of `ecgad.scoring.Coreset`; None until the training is finished. training: fields of
+    `ecgad.training.TrainingState`; None in the best checkpoint.
     """
 
     model: dict[str, Any]
@@ -95,6 +98,7 @@ class Checkpoint:
     beats: dict[str, Any]
     settings: dict[str, Any]
     inputs: dict[str, str]
+    coreset: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
     format: int = CHECKPOINT_FORMAT
 
@@ -211,6 +215,11 @@ def load_codes(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Places in the test split, (n_encoded,), and codes, (n_encoded, code_size)."""
     places, codes = files.load_array(folder / ENCODED), files.load_array(folder / CODES)
     return np.asarray(places), np.asarray(codes)
+
+
+def save_baselines(folder: Path, scores: list[np.ndarray]) -> None:
+    """Write scores (n_beats,) of the test beats by each baseline."""
+    files.save_array(folder / BASELINES, np.array(scores, np.float64))
 
 
 def save_examples(

@@ -43,6 +43,7 @@ class Beats:
     class_names: what a symbol means, where the source says so.
     sampling_rate: in Hz; None where a beat has no time axis of its own.
     leads: a name each; timing features are leads as well, with one value throughout a beat.
+    n_timing: how many of them, the last ones.
     """
 
     beats: np.ndarray
@@ -60,6 +61,7 @@ class Beats:
     sampling_rate: float | None = None
     unit: str = "source units"
     leads: tuple[str, ...] = ("lead 1",)
+    n_timing: int = 0
 
     def __len__(self) -> int:
         return len(self.beats)

@@ -10,8 +10,8 @@ import numpy as np
 class Scaler:
     """scaled = (beat - offset) / scale; values outside the fitted range are not clipped.
 
-    offset, scale: float64, (n_leads, n_samples) for a scaling of each sample position, or
-    (n_leads, 1) for one of the whole beat, the same at all positions.
+    offset, scale: float64, (n_leads, n_samples) for a scaling of each sample position, (n_leads, 1)
+    for one of each lead, the same at all positions, or (1, 1) for one of all leads.
     """
 
     method: str
@@ -52,11 +52,12 @@ class Scaler:
 class Spread:
     """Range, mean and variance of beats that come in parts.
 
-    per: `position` keeps numbers for each sample position, `lead` one for all samples of a lead.
+    per: `position` keeps numbers for each sample position, `lead` one for all samples of a lead,
+    `all` one for all samples of all leads.
     """
 
     def __init__(self, per: str) -> None:
-        self.axes = (0,) if per == "position" else (0, 2)
+        self.axes = {"position": (0,), "lead": (0, 2), "all": (0, 1, 2)}[per]
         self.n = 0
         self.low = np.array(np.inf)
         self.high = np.array(-np.inf)

@@ -10,6 +10,7 @@ from ecgad.data.beats import ANOMALOUS, NORMAL
 from ecgad.figures.style import (
     ANOMALOUS_COLOUR,
     BLACK,
+    CLASS_COLOURS,
     GREY,
     NORMAL_COLOUR,
     new_figure,
@@ -54,10 +55,14 @@ def score_distributions(
     return figure
 
 
-def roc_curve(curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]]) -> Figure:
+def roc_curve(
+    curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]],
+    baselines: dict[str, tuple[np.ndarray, float]],
+) -> Figure:
     """Receiver operating characteristic of validation and test, with the threshold's place.
 
-    curves: for each split, scores and labels (n_beats,) and its entry in `metrics.json`.
+    curves: for each split, scores and labels (n_beats,) and its entry in `metrics.json`. baselines:
+    by title, scores of the test beats and their AUROC.
     """
     figure, axes = new_figure(width=5.6, height=5.2)
     axis = axes[0, 0]
@@ -72,12 +77,73 @@ def roc_curve(curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]]) 
                 false_alarms, hits, color=colour, label=f"{name}, AUROC {entry['auroc']:.4f}"
             )
             place.plot(1 - entry["specificity"], entry["recall"], "o", color=colour)
+    labels = curves["test"][1]
+    for (name, (scores, auroc)), colour in zip(baselines.items(), CLASS_COLOURS, strict=False):
+        false_alarms, hits, _ = sk.roc_curve(labels, scores)
+        for place in (axis, corner):
+            place.plot(false_alarms, hits, color=colour, linewidth=1, label=f"{name}, {auroc:.4f}")
     axis.plot([], [], "o", color=BLACK, label="at the threshold")
     axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="chance")
     axis.set_xlabel("false alarm rate (1 − specificity)")
     axis.set_ylabel("sensitivity (recall)")
     axis.set_aspect("equal")
     axis.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def accuracy_by_threshold(
+    curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]], threshold: float, score: str
+) -> Figure:
+    """Accuracy and false-alarm rate of test beats as the threshold moves; `curves` as above."""
+    figure, axes = new_figure()
+    axis = axes[0, 0]
+    scores, labels, _ = curves["test"]
+    order = np.argsort(scores)
+    normal = (labels[order] == NORMAL).astype(int)
+    # At the place of each score: all beats up to it are called normal.
+    specificity = np.cumsum(normal) / normal.sum()
+    recall = 1 - np.cumsum(1 - normal) / (1 - normal).sum()
+    accuracy = (np.cumsum(normal) + recall * (1 - normal).sum()) / len(normal)
+    thresholds = np.maximum(scores[order], 1e-12)
+    axis.plot(thresholds, accuracy, color=BLACK, label="accuracy")
+    axis.plot(thresholds, (recall + specificity) / 2, color=GREY, label="balanced accuracy")
+    axis.plot(thresholds, recall, color=ANOMALOUS_COLOUR, label="sensitivity")
+    axis.plot(thresholds, 1 - specificity, color=NORMAL_COLOUR, label="false-alarm rate")
+    threshold_line(axis, threshold)
+    axis.set_xscale("log")
+    axis.set_xlim(np.quantile(thresholds, 0.02), np.quantile(thresholds, 0.999))
+    plain_numbers(axis.xaxis)
+    axis.set_ylim(-0.02, 1.02)
+    axis.set_xlabel(f"threshold on the {score_label(score)}".replace("score: ", "score, "))
+    axis.legend(frameon=False)
+    return figure
+
+
+def false_alarms(entry: dict[str, Any]) -> Figure:
+    """The false-alarm rate promised, and those observed over all normal beats and by record.
+
+    entry: of the test split in `metrics.json`.
+    """
+    alarms = entry["false_alarms"]
+    rates = {"all": (alarms["observed"], entry["n_normal"])}
+    for record, found in entry.get("by_record", {}).items():
+        if found["specificity"] is not None:
+            rates[record] = (1 - found["specificity"], found["n_normal"])
+    figure, axes = new_figure(height=1.4 + 0.28 * len(rates))
+    axis = axes[0, 0]
+    for place, (rate, n) in enumerate(rates.values()):
+        low, high = _wilson(rate, n)
+        colour = BLACK if place == 0 else NORMAL_COLOUR
+        axis.plot([low, high], [place, place], color=colour, linewidth=1.5)
+        axis.plot(rate, place, "o", color=colour, markersize=5)
+    axis.axvline(alarms["promised"], color=GREY, linestyle="--", label="promised")
+    axis.axvspan(*(alarms["allowed_95"] or alarms["binomial_95"]), color=GREY, alpha=0.15)
+    axis.set_yticks(range(len(rates)), [plain(name) for name in rates])
+    axis.invert_yaxis()
+    axis.set_xlim(left=0)
+    axis.set_xlabel("false-alarm rate among normal test beats (line: 95% interval)")
+    axis.grid(False, axis="y")
+    axis.legend(frameon=False)
     return figure
 
 

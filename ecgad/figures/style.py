@@ -94,8 +94,10 @@ def plain(text: str) -> str:
 
 def score_label(score: str) -> str:
     """What a score is."""
-    name = {"mae": "mean absolute", "mse": "mean squared", "max": "maximum"}[score]
-    return f"score: {name} error of the scaled beat (logarithmic)"
+    errors = {"mae": "mean absolute", "mse": "mean squared", "max": "maximum"}
+    if score in errors:
+        return f"score: {errors[score]} error of the scaled beat (logarithmic)"
+    return f"score: {score.replace('_', ' ')}, 1 = typical normal beat (logarithmic)"
 
 
 def plain_numbers(axis: Axis) -> None:

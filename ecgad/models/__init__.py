@@ -5,6 +5,7 @@ from typing import Any
 from ecgad.models.autoencoder import Autoencoder
 from ecgad.models.cnn import CnnAutoencoder
 from ecgad.models.dense import DenseAutoencoder
+from ecgad.models.ensemble import Ensemble
 from ecgad.models.lstm import LstmAutoencoder
 
 __all__ = ["MODELS", "Autoencoder", "build_model"]
@@ -16,10 +17,14 @@ MODELS: dict[str, type[Autoencoder]] = {
 }
 
 
-def build_model(kind: str, n_leads: int, n_samples: int, parameters: dict[str, Any]) -> Autoencoder:
+def build_model(
+    kind: str, n_leads: int, n_samples: int, parameters: dict[str, Any], members: int = 1
+) -> Autoencoder:
     """An untrained autoencoder for beats of shape (n_beats, n_leads, n_samples).
 
-    `parameters` are the keyword arguments of the model's class. Raises ConfigError where the beats
-    are too short for the network.
+    `parameters` are the keyword arguments of the model's class. members: an Ensemble of so many,
+    where more than one; the first of them is the very network that would be built alone. Raises
+    ConfigError where the beats are too short for the network.
     """
-    return MODELS[kind](n_leads, n_samples, **parameters)
+    built = [MODELS[kind](n_leads, n_samples, **parameters) for _ in range(members)]
+    return built[0] if members == 1 else Ensemble(built)

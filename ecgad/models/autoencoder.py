@@ -14,6 +14,11 @@ class Autoencoder(nn.Module):
         self.n_leads = n_leads
         self.n_samples = n_samples
 
+    @property
+    def members(self) -> "list[Autoencoder]":
+        """The networks that are scored one by one: of an ensemble several, else this one."""
+        return [self]
+
     def encode(self, beats: Tensor) -> Tensor:
         """Codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
         return self.encoder(beats)

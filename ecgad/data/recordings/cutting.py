@@ -7,6 +7,7 @@ import numpy as np
 
 from ecgad.config import CuttingConfig, WindowConfig
 from ecgad.data.recordings import timing
+from ecgad.data.recordings.template import templates
 
 # The heartbeat form of Kachuee et al. 2018.
 HEARTBEAT_RATE = 125.0  # Hz
@@ -39,7 +40,8 @@ def cut_beats(
     sampling_rate: float,
     config: CuttingConfig,
 ) -> Cut:
-    """Cut a beat at each centre, normalise it, and add the timing features as further leads.
+    """Cut a beat at each centre, normalise it, compare it with its record's template, and add the
+    timing features as further leads.
 
     leads: float, (n_leads, n_samples), at `sampling_rate` (Hz). missing: bool, (n_samples,), where
     samples are not real. centres: int, (n_beats,), of the R peaks. rr: (n_beats, 2), in seconds.
@@ -81,7 +83,11 @@ def cut_beats(
         beats = (beats - low) / span
     elif config.normalisation == "record":
         beats = beats / typical
-    features = timing.timing_features(rr, config.timing)[kept]
+    if config.template != "none":
+        template = templates(beats)
+        added = template if config.template == "added" else beats - template
+        beats = np.concatenate([beats, added], axis=1)
+    features = config.timing_weight * timing.timing_features(rr, config.timing)[kept]
     timed = np.broadcast_to(features[:, :, None], (*features.shape, len(offsets)))
     return Cut(
         beats=np.concatenate([beats, timed], axis=1),
@@ -111,6 +117,9 @@ def lead_names(config: CuttingConfig) -> tuple[str, ...]:
     """What the leads of the beats are called: of preferred ones, all that may stand there."""
     chosen: Sequence[str | Sequence[str]] = config.leads or ["first lead"]
     names = [name if isinstance(name, str) else " or ".join(name) for name in chosen]
+    if config.template != "none":
+        form = "template of {}" if config.template == "added" else "{}, less template"
+        names += [form.format(name) for name in names]
     return (*names, *(timing.NAMES[name] for name in config.timing))
 
 

@@ -114,6 +114,7 @@ def read_record(header: Header, config: PtbdbConfig, name_width: int = 0) -> Par
         sampling_rate=leads.sampling_rate,
         unit=cutting.unit_of(config),
         leads=cutting.lead_names(config),
+        n_timing=len(config.timing),
     )
     unreadable = sum(stop - start for start, stop in peaks.unreadable)
     left_out = {

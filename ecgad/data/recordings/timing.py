@@ -11,6 +11,9 @@ NAMES = {
     "rr_previous_ratio": "previous RR / running median",
     "rr_next_ratio": "next RR / running median",
     "rr_previous": "previous RR (s)",
+    "log_rr_previous_ratio": "log(previous RR / running median)",
+    "log_rr_next_ratio": "log(next RR / running median)",
+    "log_rr_previous": "log(previous RR in s)",
 }
 
 
@@ -46,6 +49,9 @@ def timing_features(rr: np.ndarray, names: Sequence[str]) -> np.ndarray:
         "rr_previous_ratio": previous / median,
         "rr_next_ratio": following / median,
         "rr_previous": previous,
+        "log_rr_previous_ratio": np.log(previous / median),
+        "log_rr_next_ratio": np.log(following / median),
+        "log_rr_previous": np.log(previous),
     }
     return np.array([features[name] for name in names], np.float32).reshape(len(names), len(rr)).T
 

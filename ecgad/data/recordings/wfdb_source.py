@@ -89,6 +89,7 @@ def read_record(header: Header, config: WfdbConfig, name_width: int = 0) -> Part
         sampling_rate=leads.sampling_rate,
         unit=cutting.unit_of(config),
         leads=cutting.lead_names(config),
+        n_timing=len(config.timing),
     )
     left_out = {
         "annotation of no beat": annotations.n_others,
