@@ -67,7 +67,7 @@ def evaluate(run: Run) -> None:
         "seed": experiment.seed,
         "source": experiment.data.source,
         "model": experiment.model.kind,
-        "score": " + ".join(config.components),
+        "score": config.score_name,
         "threshold": vars(threshold),
         "class_names": beats["test"].class_names,
         **experiment.data.classes,

@@ -16,7 +16,7 @@ def preprocess(run: Run) -> None:
     from ecgad.artifacts import files, manifest, processed
     from ecgad.data import Stretch, open_source, read_beats
     from ecgad.data.scaling import Spread
-    from ecgad.data.splits import Dealer, sides_of_recordings
+    from ecgad.data.splits import Dealer, hide_anomalies, sides_of_recordings
     from ecgad.summaries import preprocess_tables
 
     experiment = run.experiment
@@ -49,6 +49,8 @@ def preprocess(run: Run) -> None:
         for part in parts:
             for split, places in dealer.deal(part.beats).items():
                 beats = part.beats.take(places)
+                if split == "train":
+                    beats = hide_anomalies(beats, config.split.hidden_anomalies, experiment.seed)
                 writer.add(split, beats)
                 if split == "train":
                     spread.add(beats.beats[beats.normals])

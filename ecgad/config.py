@@ -225,6 +225,20 @@ class SplitConfig(Section):
     anomalous_fractions: tuple[Share, Share, Share] | None = Field(
         None, description="of anomalous beats; null: the same", strict=False
     )
+    hidden_anomalies: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="the share of the normal training beats that are anomalous ones in truth, "
+        "labelled normal: to measure what that costs",
+    )
+    hidden_anomalies: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="the share of the training beats labelled normal that are anomalous in truth: "
+        "to measure what unclean data cost",
+    )
     records: RecordLists | None = Field(None, description="of method records")
     allow_patient_overlap: bool = Field(
         False, description="whether beats of one patient may be on two sides"
@@ -434,11 +448,12 @@ class ThresholdConfig(Section):
 
 
 class EvaluationConfig(Section):
-    score: Component | Annotated[list[Component], Field(min_length=1)] = Field(
+    score: Component | Annotated[dict[Component, PositiveFloat], Field(min_length=1)] = Field(
         "mae",
         description="mae, mse, max: the mean absolute, mean squared or maximum error of a beat. "
         "code_distance, code_mahalanobis: how far its code lies from those of training normals. "
-        "timing: the same of its RR intervals. Several are brought to one scale and averaged",
+        "timing: the same of its RR intervals. Several with weights, such as {mae: 1, timing: 2}, "
+        "are brought to one scale and averaged",
     )
     neighbours: int = Field(
         5, ge=1, le=1000, description="training normals that a distance is the mean of"
@@ -463,9 +478,19 @@ class EvaluationConfig(Section):
     bootstrap: int = Field(1000, ge=0, le=100_000, description="resamples a 95% interval; 0: off")
 
     @property
-    def components(self) -> list[Component]:
-        """The components of the score."""
-        return self.score if isinstance(self.score, list) else [self.score]
+    def components(self) -> dict[str, float]:
+        """The components of the score, with their weights."""
+        if isinstance(self.score, str):
+            return {self.score: 1.0}
+        return dict(self.score.items())
+
+    @property
+    def score_name(self) -> str:
+        """The score in words, such as `mae + 2 timing`."""
+        return " + ".join(
+            name if weight == 1 else f"{weight:g} {name}"
+            for name, weight in self.components.items()
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -478,10 +503,8 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        chosen: tuple[list[Any], list[Any]] = self.components, self.baselines
-        for names in chosen:
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{', '.join(twice)} is named twice")
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError("baselines: one is named twice")
         promising = self.threshold.method in ("conformal", "pot")
         if promising and self.max_false_alarm_rate is None:
             raise ValueError(

@@ -1,6 +1,6 @@
 """Scaler, model, score and threshold as one thing, which scores raw beats anywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +98,7 @@ def restore_scorer(
     model: Autoencoder,
     checkpoint: Checkpoint,
     path: Path,
-    components: Sequence[str],
+    components: Mapping[str, float],
     neighbours: int,
 ) -> Scorer:
     """The score of these components, from a checkpoint alone.

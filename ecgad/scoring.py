@@ -5,7 +5,8 @@ of an ensemble, makes of a beat: its reconstruction error, its code, the beat's 
 compare with training normals find them in the coreset, which a checkpoint holds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,8 +63,13 @@ def _mahalanobis(known: Seen, _neighbours: int) -> Component:
     """
     from sklearn.covariance import MinCovDet
 
-    spread = MinCovDet(random_state=0).fit(known["codes"])
-    return lambda seen: np.sqrt(spread.mahalanobis(seen["codes"]))
+    codes = known["codes"].astype(np.float64)
+    scale = codes.std(axis=0) + 1e-12
+    with warnings.catch_warnings():
+        # Of subsets on a line, which a code of few effective dimensions has; others are taken.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        spread = MinCovDet(support_fraction=0.75, random_state=0).fit(codes / scale)
+    return lambda seen: np.sqrt(spread.mahalanobis(seen["codes"] / scale))
 
 
 # By name: what of `Seen` a component looks at, and how it is prepared from the coreset.
@@ -107,7 +113,7 @@ def choose_coreset(model: Autoencoder, train: Beats, config: TrainingConfig, see
     places = train.normals
     if config.contamination:
         normals = train.take(places)
-        errors = Scorer(model, ["mae"], None).scores(normals.beats, normals.lengths)
+        errors = Scorer(model, {"mae": 1}, None).scores(normals.beats, normals.lengths)
         kept = max(1, round((1 - config.contamination) * len(places)))
         places = np.sort(places[np.argsort(errors)[:kept]])
     size = config.coreset
@@ -140,18 +146,18 @@ class Scorer:
 
     A single reconstruction error is the score as it is, the mean over the members. Otherwise each
     component of each member is divided by its median over training normals, and the score is the
-    geometric mean of these: a typical normal beat scores 1.
+    weighted geometric mean of these: a typical normal beat scores 1.
     """
 
     def __init__(
         self,
         model: Autoencoder,
-        components: Sequence[str],
+        components: Mapping[str, float],
         coreset: Coreset | None,
         neighbours: int = 5,
         n_timing: int = 0,
     ) -> None:
-        """Prepare the components.
+        """Prepare the components, each with its weight.
 
         coreset: only a single reconstruction error needs none. n_timing: how many of the last leads
         are timing features. Raises FileError where a component is unknown, ConfigError where the
@@ -164,9 +170,9 @@ class Scorer:
                     f"{', '.join(COMPONENTS)}; use the version that wrote it, or evaluate again"
                 )
         self.model = model
-        self.components = list(components)
+        self.components = dict(components)
         self.n_timing = n_timing
-        self.plain = len(components) == 1 and components[0] in ERRORS
+        self.plain = len(components) == 1 and components.keys() <= ERRORS.keys()
         if "timing" in components and not n_timing:
             raise ConfigError(
                 "evaluation.score: timing needs beats with timing features; set the timing of "
@@ -196,11 +202,12 @@ class Scorer:
             observe(member, beats, lengths, self.n_timing, needed) for member in self.model.members
         )
         if self.plain:
-            return np.mean([seen[self.components[0]] for seen in members], axis=0)
+            (name,) = self.components
+            return np.mean([seen[name] for seen in members], axis=0)
+        weights = list(self.components.values())
         logarithms = [
-            _logarithm(component(seen)) - median
+            np.average([_logarithm(of(seen)) - median for of, median in prepared], 0, weights)
             for seen, prepared in zip(members, self.prepared, strict=True)
-            for component, median in prepared
         ]
         return np.exp(np.mean(logarithms, axis=0))
 

@@ -64,7 +64,7 @@ def test_padding_counts_for_nothing_in_the_score(score: str) -> None:
     model = build_model("dense", 2, 30, {})
     beats = np.random.default_rng(0).normal(size=(5, 2, 30)).astype(np.float32)
     lengths = np.array([30, 1, 17, 29, 8])
-    scorer = Scorer(model, [score], None)
+    scorer = Scorer(model, {score: 1}, None)
     found = scorer.scores(beats, lengths)
     errors = np.abs(reconstruct(model, beats) - beats)
     real = [error[:, :n] for error, n in zip(errors, lengths, strict=True)]

@@ -2,15 +2,30 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ecgad.config import SplitConfig
-from ecgad.data.beats import ANOMALOUS, Beats
+from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
 from ecgad.errors import ConfigError
 
 SPLITS = ("train", "validation", "test")
+
+
+def hide_anomalies(beats: Beats, share: float, seed: int) -> Beats:
+    """Training beats, of which some anomalous ones at random are labelled normal.
+
+    share: which part of the beats labelled normal they are then, or all anomalous beats where there
+    are fewer. Their classes are left as they are.
+    """
+    if not share or beats.labels is None:
+        return beats
+    labels = np.array(beats.labels)
+    anomalous = np.flatnonzero(labels == ANOMALOUS)
+    n_hidden = round(share / (1 - share) * len(beats.normals))
+    labels[np.random.default_rng(seed).permutation(anomalous)[:n_hidden]] = NORMAL
+    return replace(beats, labels=labels)
 
 
 @dataclass(frozen=True)
