@@ -170,7 +170,7 @@ def main(
     wanted = [row for row in rows if not only or row.name in only]
     work = [(row, seed) for row in wanted for seed in range(row.seeds)]
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda job: run(*job, data.absolute(), out.absolute()), work))
+        list(pool.map(lambda job: run(job[0], job[1], data.absolute(), out.absolute()), work))
     found = {row.name: results(row, out) for row in rows}
     if not only:
         page = REPOSITORY / "docs" / "results.md"

@@ -229,13 +229,6 @@ class SplitConfig(Section):
         0.0,
         ge=0,
         le=0.5,
-        description="the share of the normal training beats that are anomalous ones in truth, "
-        "labelled normal: to measure what that costs",
-    )
-    hidden_anomalies: float = Field(
-        0.0,
-        ge=0,
-        le=0.5,
         description="the share of the training beats labelled normal that are anomalous in truth: "
         "to measure what unclean data cost",
     )

@@ -24,6 +24,9 @@ BATCH = 1024
 CORESET_BEATS = 10_000
 CORESET_NUMBERS = 5_000_000
 
+# A neighbour so much nearer than the next is the beat itself, but for rounding.
+SAME = 1e-4
+
 # From absolute errors (n_beats, n_leads, n_samples), 0 where they do not count, and the number that
 # counts in each beat, (n_beats,), to one number a beat.
 ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -43,14 +46,22 @@ def _error(name: str) -> Callable[[Seen, int], Component]:
 
 
 def _distance(what: str) -> Callable[[Seen, int], Component]:
-    """The mean Euclidean distance to the nearest training normals (Ramaswamy et al. 2000)."""
+    """The mean Euclidean distance to the nearest training normals (Ramaswamy et al. 2000).
+
+    A beat of the coreset is not its own neighbour.
+    """
 
     def prepare(known: Seen, neighbours: int) -> Component:
         from scipy.spatial import cKDTree
 
         tree = cKDTree(known[what])
-        places = list(range(1, neighbours + 1))
-        return lambda seen: tree.query(seen[what], places, workers=-1)[0].mean(axis=1)
+
+        def score(seen: Seen) -> np.ndarray:
+            apart = tree.query(seen[what], neighbours + 1, workers=-1)[0]
+            itself = apart[:, :1] < SAME * apart[:, 1:2]
+            return np.where(itself, apart[:, 1:], apart[:, :-1]).mean(axis=1)
+
+        return score
 
     return prepare
 
@@ -183,10 +194,10 @@ class Scorer:
             return
         if coreset is None:
             raise FileError("the checkpoint holds no coreset, which this score needs; train again")
-        if neighbours > len(coreset) // 2:
+        if neighbours >= len(coreset):
             raise ConfigError(
-                f"evaluation.neighbours: {neighbours} is too many for a coreset of {len(coreset)} "
-                f"beats, half of which find their neighbours in the other half"
+                f"evaluation.neighbours: a beat of a coreset of {len(coreset)} has fewer than "
+                f"{neighbours} neighbours there; lower it"
             )
         for seen in coreset.members:
             self.prepared.append([_on_scale(name, seen, neighbours) for name in self.components])
@@ -213,14 +224,9 @@ class Scorer:
 
 
 def _on_scale(name: str, known: Seen, neighbours: int) -> tuple[Component, float]:
-    """A component, and the median of its logarithm over training normals.
-
-    Of one half of the coreset compared with the other, as new beats are.
-    """
-    prepare = COMPONENTS[name][1]
-    one, other = ({what: array[start::2] for what, array in known.items()} for start in (0, 1))
-    found = prepare(one, neighbours)(other)
-    return prepare(known, neighbours), float(np.median(_logarithm(found)))
+    """A component, and the median of its logarithm over the coreset."""
+    component = COMPONENTS[name][1](known, neighbours)
+    return component, float(np.median(_logarithm(component(known))))
 
 
 def _logarithm(values: np.ndarray) -> np.ndarray:

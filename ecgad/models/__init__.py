@@ -8,7 +8,7 @@ from ecgad.models.dense import DenseAutoencoder
 from ecgad.models.ensemble import Ensemble
 from ecgad.models.lstm import LstmAutoencoder
 
-__all__ = ["MODELS", "Autoencoder", "build_model"]
+__all__ = ["MODELS", "Autoencoder", "Ensemble", "build_model"]
 
 MODELS: dict[str, type[Autoencoder]] = {
     "dense": DenseAutoencoder,

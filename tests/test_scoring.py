@@ -1,0 +1,210 @@
+"""Scores and baselines: against brute force, on a common scale, from a checkpoint alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ecgad.baselines import FITS, run_baselines
+from ecgad.config import TrainingConfig
+from ecgad.data.beats import Beats
+from ecgad.detector import Detector
+from ecgad.errors import ConfigError, FileError
+from ecgad.models import Autoencoder, Ensemble, build_model
+from ecgad.scoring import COMPONENTS, Coreset, Scorer, choose_coreset, encode
+from ecgad.training import fit
+from tests.conftest import SMOKE, STAGES, Call
+
+
+def some_beats(n: int = 200, seed: int = 0, n_timing: int = 1) -> Beats:
+    """Two leads of noise, and timing features of one value a beat; every fifth anomalous."""
+    rng = np.random.default_rng(seed)
+    beats = rng.normal(size=(n, 2 + n_timing, 20)).astype(np.float32)
+    beats[:, 2:] = beats[:, 2:, :1]
+    labels = (np.arange(n) % 5 == 0).astype(np.int8)
+    return Beats(
+        beats=beats,
+        symbols=labels.astype(str),
+        labels=labels,
+        rows=np.arange(n),
+        n_timing=n_timing,
+    )
+
+
+def small_model(members: int = 1) -> Autoencoder:
+    torch.manual_seed(0)
+    return build_model("dense", 3, 20, {"layers": [16], "code_size": 3}, members).eval()
+
+
+def coreset_of(model: Autoencoder, train: Beats, **config: Any) -> Coreset:
+    return choose_coreset(model, train, TrainingConfig(**config), seed=0)
+
+
+def test_code_distance_is_that_of_brute_force() -> None:
+    model, train, test = small_model(), some_beats(), some_beats(30, seed=1)
+    coreset = coreset_of(model, train)
+    assert len(coreset) == len(train.normals)
+    known = encode(model, train.beats[train.normals])
+    apart = np.linalg.norm(encode(model, test.beats)[:, None] - known[None], axis=2)
+    expected = np.sort(apart, axis=1)[:, :4].mean(axis=1)
+    found = Scorer(model, {"code_distance": 1}, coreset, neighbours=4).scores(test.beats)
+    # On a scale of its own: by what the median training normal has.
+    np.testing.assert_allclose(found / found[0], expected / expected[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_every_component_is_on_the_common_scale(name: str) -> None:
+    """A typical training normal scores 1, by every component and by all together."""
+    model, train = small_model(2), some_beats(400)
+    coreset = coreset_of(model, train)
+    normals = train.beats[train.normals]
+    together = Scorer(model, {"mae": 1, name: 2}, coreset, 3, train.n_timing).scores(normals)
+    assert np.median(together) == pytest.approx(1, rel=0.3)
+    assert (together > 0).all()
+    far = Scorer(model, {name: 1, "max": 1}, coreset, 3, train.n_timing).scores(10 * normals)
+    assert np.median(far) > 2
+
+
+def test_components_are_combined_by_their_weights() -> None:
+    model, train = small_model(), some_beats()
+    coreset = coreset_of(model, train)
+
+    def score(**components: float) -> np.ndarray:
+        return Scorer(model, components, coreset, 3).scores(train.beats)
+
+    error, distance = score(mse=1, code_distance=1e-12), score(code_distance=1)
+    both = score(mse=1, code_distance=3)
+    np.testing.assert_allclose(np.log(both), (np.log(error) + 3 * np.log(distance)) / 4, rtol=1e-5)
+
+
+def test_an_ensemble_scores_by_the_mean_of_its_members() -> None:
+    model, train = small_model(3), some_beats()
+    assert isinstance(model, Ensemble)
+    assert model.encode(torch.zeros(5, 3, 20)).shape == (5, 9)
+    alone = [Scorer(member, {"mae": 1}, None).scores(train.beats) for member in model.members]
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3
+    together = Scorer(model, {"mae": 1}, None).scores(train.beats)
+    np.testing.assert_allclose(together, np.mean(alone, axis=0))
+    with torch.no_grad():
+        made = torch.stack([member(torch.ones(2, 3, 20)) for member in model.members]).mean(0)
+        torch.testing.assert_close(model(torch.ones(2, 3, 20)), made)
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_the_first_member_trains_as_it_would_alone(clip: float | None) -> None:
+    beats = torch.from_numpy(some_beats(64).beats)
+    config = TrainingConfig(epochs=3, batch_size=16, learning_rate=0.01, gradient_clip=clip)
+    states = [
+        list(fit(small_model(members), beats[:48], beats[48:], config, seed=1))[-1]
+        for members in (1, 3)
+    ]
+    for name, weights in states[0].weights.items():
+        torch.testing.assert_close(states[1].weights[f"networks.0.{name}"], weights)
+
+
+def test_the_worst_beats_are_not_learned_from() -> None:
+    """With trimming, a tenth of the beats that are of another kind stays badly reconstructed."""
+    rng = np.random.default_rng(0)
+    usual = rng.normal(size=(270, 1, 1)) * np.sin(np.linspace(0, 3, 20))
+    other = rng.normal(size=(30, 1, 1)) * np.cos(np.linspace(0, 9, 20))
+    beats = np.concatenate([usual, other]).astype(np.float32)
+    errors = {}
+    for contamination in (0.0, 0.15):
+        torch.manual_seed(0)
+        model = build_model("dense", 1, 20, {"layers": [16], "code_size": 2})
+        config = TrainingConfig(
+            epochs=30, batch_size=50, learning_rate=0.01, contamination=contamination
+        )
+        tensor = torch.from_numpy(beats)
+        for state in fit(model, tensor, tensor[:270], config, seed=0):
+            model.load_state_dict(state.weights)
+        scores = Scorer(model, {"mae": 1}, None).scores(beats)
+        errors[contamination] = scores[270:].mean() / scores[:270].mean()
+        train = Beats(beats, np.zeros(300, str), np.zeros(300, np.int8), np.arange(300))
+        coreset = choose_coreset(model, train, config, seed=0)
+        assert len(coreset) == round((1 - contamination) * 300)
+    assert errors[0.15] > 2 * errors[0.0]
+
+
+def test_what_a_score_lacks_is_said() -> None:
+    model, train = small_model(), some_beats()
+    coreset = coreset_of(model, train, coreset=20)
+    assert len(coreset) == 20
+    with pytest.raises(FileError, match=r"component wavelet is not in this version.*mae, mse"):
+        Scorer(model, {"wavelet": 1}, coreset)
+    with pytest.raises(ConfigError, match="timing needs beats with timing features"):
+        Scorer(model, {"timing": 1}, coreset)
+    with pytest.raises(ConfigError, match="coreset of 20 has fewer than 20 neighbours"):
+        Scorer(model, {"code_distance": 1}, coreset, neighbours=20)
+    with pytest.raises(FileError, match="no coreset"):
+        Scorer(model, {"code_distance": 1}, None)
+    with pytest.raises(ConfigError, match=r"coreset: 161 is more than the 160 normal"):
+        coreset_of(model, train, coreset=161)
+
+
+def test_baselines_tell_beats_apart_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecgad.baselines.NEIGHBOUR_OPERATIONS", 0)
+    train, test = some_beats(4000), some_beats(100, seed=1)
+    test.beats[test.labels == 1] *= 3
+    splits = {"train": train, "validation": test, "test": test}
+    results = run_baselines(list(FITS), splits, seed=0)
+    for name, result in results.items():
+        assert result.scores["test"].shape == (100,)
+        normal, anomalous = (result.scores["test"][test.labels == label] for label in (0, 1))
+        assert np.median(anomalous) > np.quantile(normal, 0.9), name
+    assert (results["knn"].n_fitted, results["knn"].n_normals) == (1000, 3200)
+    # Neighbours against brute force, where all normals are taken.
+    small = some_beats(50, seed=2)
+    found = run_baselines(["knn"], {**splits, "train": small}, seed=0)["knn"].scores["test"]
+    known = small.beats[small.normals].reshape(40, -1)
+    apart = np.linalg.norm(test.beats.reshape(100, 1, -1) - known[None], axis=2)
+    np.testing.assert_allclose(found, np.sort(apart, axis=1)[:, :5].mean(axis=1), rtol=1e-4)
+
+
+def test_a_run_with_every_component_scores_from_its_checkpoint_alone(
+    tmp_path: Path, script: Call, fails: Any
+) -> None:
+    """The four stages with an ensemble and promised false alarms; then one beat, elsewhere."""
+    score = "evaluation.score={mae: 1, code_distance: 1, code_mahalanobis: 0.5}"
+    options = ["-c", str(SMOKE), "--set", "training.members=2", "--set", score]
+    options += ["--set", "evaluation.max_false_alarm_rate=0.05", "--set", "training.epochs=2"]
+    for stage in STAGES:
+        outcome = script(stage, *options)
+        assert outcome.code == 0, outcome.stderr
+    report = Path("runs/smoke/report.html").read_text()
+    assert "isolation forest" in report
+    assert "promised 5.000%" in report
+    assert Path("runs/smoke/figures/false_alarms.png").exists()
+    assert Path("runs/smoke/figures/accuracy_by_threshold.png").exists()
+
+    run = Path("runs/smoke")
+    stored = np.load(run / "scores_test.npy")
+    scaled = np.load("data/processed/smoke/beats_test.npy")
+    for name in ("config.yaml", "scores_test.npy", "metrics.json"):
+        (run / name).unlink()
+    detector = Detector.load(run)
+    raw = detector.scaler.inverse_transform(scaled)
+    np.testing.assert_allclose(detector.scores(raw), stored, rtol=1e-3)
+    np.testing.assert_allclose(detector.scores(raw[:1]), stored[:1], rtol=1e-3)
+
+    threshold = run / "threshold.json"
+    threshold.write_text(threshold.read_text().replace("code_mahalanobis", "wavelet"))
+    with pytest.raises(FileError, match="component wavelet is not in this version"):
+        Detector.load(run)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training.members=0", "training.members: input should be greater than or equal to 1"),
+        ("training.contamination=0.6", "training.contamination: input should be less than"),
+        ("training.coreset=100000", "training.coreset: 100000 is more than the"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(
+    setting: str, message: str, script: Call, fails: Any
+) -> None:
+    script(STAGES[0], "-c", SMOKE)
+    assert message in fails(2, STAGES[1], "-c", SMOKE, "--set", setting)
