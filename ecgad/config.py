@@ -410,7 +410,9 @@ class TrainingConfig(Section):
 
 
 # `ecgad.scoring.COMPONENTS`, which is not imported here since it needs torch.
-Component = Literal["mae", "mse", "max", "code_distance", "code_mahalanobis", "timing"]
+Component = Literal[
+    "mae", "mse", "max", "code_distance", "code_mahalanobis", "timing", "prematurity"
+]
 Baseline = Literal["pca", "knn", "one_class_svm", "isolation_forest"]
 
 
@@ -445,8 +447,8 @@ class EvaluationConfig(Section):
         "mae",
         description="mae, mse, max: the mean absolute, mean squared or maximum error of a beat. "
         "code_distance, code_mahalanobis: how far its code lies from those of training normals. "
-        "timing: the same of its RR intervals. Several with weights, such as {mae: 1, timing: 2}, "
-        "are brought to one scale and averaged",
+        "timing: the same of its RR intervals. prematurity: how early it comes. Several with "
+        "weights, such as {mae: 1, prematurity: 2}, are brought to one scale and averaged",
     )
     neighbours: int = Field(
         5, ge=1, le=1000, description="training normals that a distance is the mean of"

@@ -107,7 +107,8 @@ def restore_scorer(
     """
     try:
         coreset = None if checkpoint.coreset is None else Coreset.from_dict(checkpoint.coreset)
-        return Scorer(model, components, coreset, neighbours, checkpoint.beats["n_timing"])
+        leads, n_timing = checkpoint.beats["leads"], checkpoint.beats["n_timing"]
+        return Scorer(model, components, coreset, neighbours, leads[len(leads) - n_timing :])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileError(f"{path} holds no coreset that can be read: {error}") from None
 

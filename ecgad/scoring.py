@@ -6,7 +6,7 @@ compare with training normals find them in the coreset, which a checkpoint holds
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,8 @@ ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 # What a member makes of beats: errors by name, float64 (n_beats,); `codes`, float32
-# (n_beats, code_size); `timing`, float32 (n_beats, n_timing_leads).
+# (n_beats, code_size); `timing`, float32 (n_beats, n_timing_leads), and `before`, those of them
+# that are of the interval before the beat.
 Seen = dict[str, np.ndarray]
 Component = Callable[[Seen], np.ndarray]
 
@@ -83,12 +84,23 @@ def _mahalanobis(known: Seen, _neighbours: int) -> Component:
     return lambda seen: np.sqrt(spread.mahalanobis(seen["codes"] / scale))
 
 
+def _prematurity(known: Seen, _neighbours: int) -> Component:
+    """How early a beat comes, where it is earlier than the middle of the training normals.
+
+    The exponential of how many standard deviations of theirs it is early by: the mean over the
+    intervals before the beat, such as that in seconds and that over the running median.
+    """
+    middle, spread = np.median(known["before"], axis=0), known["before"].std(axis=0) + 1e-12
+    return lambda seen: np.exp(np.maximum(0, (middle - seen["before"]) / spread).mean(axis=1))
+
+
 # By name: what of `Seen` a component looks at, and how it is prepared from the coreset.
 COMPONENTS: dict[str, tuple[str, Callable[[Seen, int], Component]]] = {
     **{name: (name, _error(name)) for name in ERRORS},
     "code_distance": ("codes", _distance("codes")),
     "code_mahalanobis": ("codes", _mahalanobis),
     "timing": ("timing", _distance("timing")),
+    "prematurity": ("before", _prematurity),
 }
 
 
@@ -137,7 +149,7 @@ def choose_coreset(model: Autoencoder, train: Beats, config: TrainingConfig, see
     needed = {what for what, _ in COMPONENTS.values()}
     return Coreset(
         [
-            observe(member, chosen.beats, chosen.lengths, train.n_timing, needed)
+            observe(member, chosen.beats, chosen.lengths, train.timing, needed)
             for member in model.members
         ]
     )
@@ -166,13 +178,13 @@ class Scorer:
         components: Mapping[str, float],
         coreset: Coreset | None,
         neighbours: int = 5,
-        n_timing: int = 0,
+        timing: Sequence[str] = (),
     ) -> None:
         """Prepare the components, each with its weight.
 
-        coreset: only a single reconstruction error needs none. n_timing: how many of the last leads
-        are timing features. Raises FileError where a component is unknown, ConfigError where the
-        coreset or the beats lack what it needs.
+        coreset: only a single reconstruction error needs none. timing: the names of the last
+        leads, which are timing features. Raises FileError where a component is unknown, ConfigError
+        where the coreset or the beats lack what it needs.
         """
         for name in components:
             if name not in COMPONENTS:
@@ -182,13 +194,14 @@ class Scorer:
                 )
         self.model = model
         self.components = dict(components)
-        self.n_timing = n_timing
+        self.timing = timing
         self.plain = len(components) == 1 and components.keys() <= ERRORS.keys()
-        if "timing" in components and not n_timing:
-            raise ConfigError(
-                "evaluation.score: timing needs beats with timing features; set the timing of "
-                "source wfdb or ptbdb, or take another component"
-            )
+        for name, columns in (("timing", timing), ("prematurity", before(timing))):
+            if name in components and not columns:
+                raise ConfigError(
+                    f"evaluation.score: {name} needs beats with timing features; set the timing of "
+                    f"source wfdb or ptbdb, or take another component"
+                )
         self.prepared: list[list[tuple[Component, float]]] = []
         if self.plain:
             return
@@ -210,7 +223,7 @@ class Scorer:
         """
         needed = {COMPONENTS[name][0] for name in self.components}
         members = (
-            observe(member, beats, lengths, self.n_timing, needed) for member in self.model.members
+            observe(member, beats, lengths, self.timing, needed) for member in self.model.members
         )
         if self.plain:
             (name,) = self.components
@@ -234,15 +247,23 @@ def _logarithm(values: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(values, 1e-12))
 
 
+def before(timing: Sequence[str]) -> list[int]:
+    """Which of the timing features are of the interval before the beat."""
+    return [place for place, name in enumerate(timing) if "previous" in name]
+
+
 @torch.no_grad()
 def observe(
     member: Autoencoder,
     beats: np.ndarray,
     lengths: np.ndarray | None,
-    n_timing: int,
+    timing: Sequence[str],
     needed: set[str],
 ) -> Seen:
-    """What a member makes of scaled beats (n_beats, n_leads, n_samples), as far as it is needed."""
+    """What a member makes of scaled beats (n_beats, n_leads, n_samples), as far as it is needed.
+
+    timing: names of the last leads, which are timing features.
+    """
     member.eval()
     parts: dict[str, list[Tensor]] = {what: [] for what in needed}
     wanted = needed & ERRORS.keys()
@@ -250,9 +271,11 @@ def observe(
         codes = member.encode(batch)
         if "codes" in needed:
             parts["codes"].append(codes.cpu())
+        intervals = batch[:, batch.shape[1] - len(timing) :].mean(dim=2).cpu()
         if "timing" in needed:
-            timing = batch[:, batch.shape[1] - n_timing :].mean(dim=2)
-            parts["timing"].append(timing.cpu())
+            parts["timing"].append(intervals)
+        if "before" in needed:
+            parts["before"].append(intervals[:, before(timing)])
         if not wanted:
             continue
         errors = (member.decode(codes) - batch).abs()

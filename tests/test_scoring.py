@@ -29,6 +29,7 @@ def some_beats(n: int = 200, seed: int = 0, n_timing: int = 1) -> Beats:
         symbols=labels.astype(str),
         labels=labels,
         rows=np.arange(n),
+        leads=("I", "II", *["log(previous RR in s)"] * n_timing),
         n_timing=n_timing,
     )
 
@@ -60,11 +61,11 @@ def test_every_component_is_on_the_common_scale(name: str) -> None:
     model, train = small_model(2), some_beats(400)
     coreset = coreset_of(model, train)
     normals = train.beats[train.normals]
-    together = Scorer(model, {"mae": 1, name: 2}, coreset, 3, train.n_timing).scores(normals)
+    together = Scorer(model, {"mae": 1, name: 2}, coreset, 3, train.timing).scores(normals)
     assert np.median(together) == pytest.approx(1, rel=0.3)
     assert (together > 0).all()
-    far = Scorer(model, {name: 1, "max": 1}, coreset, 3, train.n_timing).scores(10 * normals)
-    assert np.median(far) > 2
+    far = Scorer(model, {name: 1, "max": 1}, coreset, 3, train.timing).scores(10 * normals)
+    assert np.median(far) > 1.4
 
 
 def test_components_are_combined_by_their_weights() -> None:

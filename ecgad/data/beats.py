@@ -67,6 +67,11 @@ class Beats:
         return len(self.beats)
 
     @property
+    def timing(self) -> tuple[str, ...]:
+        """The names of the leads that are timing features."""
+        return self.leads[len(self.leads) - self.n_timing :]
+
+    @property
     def per_beat(self) -> dict[str, np.ndarray]:
         """The arrays with an entry a beat that are there, by field."""
         arrays = {name: getattr(self, name) for name in (*PER_BEAT, "in_test")}
