@@ -85,7 +85,9 @@ def _pca(fitted: np.ndarray, seed: int) -> Score:
     from sklearn.decomposition import PCA
 
     n_components = min(COMPONENTS, *fitted.shape)
-    pca = PCA(n_components, random_state=seed).fit(fitted)
+    with np.errstate(invalid="ignore"):
+        # Beats that are all alike have no variance to explain.
+        pca = PCA(n_components, random_state=seed).fit(fitted)
 
     def score(beats: np.ndarray) -> np.ndarray:
         return np.square(pca.inverse_transform(pca.transform(beats)) - beats).mean(axis=1)

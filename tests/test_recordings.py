@@ -21,6 +21,7 @@ from ecgad.data.recordings.filtering import (
     resampling_ratio,
 )
 from ecgad.data.recordings.reading import read_annotations, read_header, read_leads, record_names
+from ecgad.data.recordings.template import templates
 from ecgad.data.recordings.timing import rr_intervals, timing_features
 from ecgad.data.recordings.wfdb_source import patient_of, read_record, read_wfdb
 
@@ -166,9 +167,10 @@ def test_heartbeat_form_spans_1_2_median_rr_and_is_padded(save: Save) -> None:
 def test_timing_features_are_those_of_the_definition() -> None:
     samples = np.cumsum(np.random.default_rng(0).integers(150, 400, 50))
     rr = rr_intervals(samples, 360)
-    ratio, following, seconds = timing_features(
-        rr, ["rr_previous_ratio", "rr_next_ratio", "rr_previous"]
-    ).T
+    names = ["rr_previous_ratio", "rr_next_ratio", "rr_previous"]
+    ratio, following, seconds = timing_features(rr, names).T
+    logarithms = timing_features(rr, [f"log_{name}" for name in names]).T
+    np.testing.assert_allclose(np.exp(logarithms), [ratio, following, seconds], rtol=1e-5)
     intervals = np.diff(samples) / 360
     for beat in range(6, 44):
         # The interval before each of eleven beats around this one.
@@ -178,6 +180,30 @@ def test_timing_features_are_those_of_the_definition() -> None:
         assert seconds[beat] == pytest.approx(intervals[beat - 1], rel=1e-5)
     assert np.isfinite(timing_features(rr_intervals(samples[:1], 360), ["rr_previous"])).all()
     assert rr_intervals(samples[:0], 360).shape == (0, 2)
+
+
+@pytest.mark.parametrize("template", ["added", "difference"])
+def test_a_template_is_the_median_beat_around(save: Save, template: str) -> None:
+    plain = beats_of(save(), leads=["II"])
+    beats = beats_of(save(), leads=["II"], template=template)
+    assert beats.beats.shape[1] == 2 and "template" in beats.leads[1]
+    np.testing.assert_array_equal(beats.beats[:, :1], plain.beats)
+    # So short a record has one template, and four fifths of its beats are alike.
+    median = np.median(plain.beats[:, 0], axis=0)
+    expected = plain.beats[:, 0] - median if template == "difference" else [median] * len(beats)
+    np.testing.assert_allclose(beats.beats[:, 1], expected, atol=1e-6)
+    with pytest.raises(ValueError, match="no template"):
+        WfdbConfig.model_validate({"form": "heartbeat", "template": template})
+
+
+def test_templates_follow_the_record() -> None:
+    rng = np.random.default_rng(0)
+    drift = np.linspace(0, 100, 1000, dtype=np.float32)[:, None, None]
+    beats = drift + rng.normal(size=(1000, 2, 3)).astype(np.float32)
+    found = templates(beats)
+    for beat in (200, 517, 700):
+        around = [np.median(beats[m - 50 : m + 51], axis=0) for m in range(beat - 24, beat + 25)]
+        assert any(np.array_equal(found[beat], median) for median in around)
 
 
 def test_timing_is_a_lead_of_one_value(save: Save) -> None:

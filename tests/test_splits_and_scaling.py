@@ -6,8 +6,11 @@ import pytest
 from ecgad.config import SplitConfig
 from ecgad.data.beats import Beats
 from ecgad.data.scaling import Scaler, Spread
-from ecgad.data.splits import Dealer, Recording, sides_of_recordings
+from ecgad.data.splits import Dealer, Recording, hide_anomalies, sides_of_recordings
 from ecgad.errors import ConfigError
+
+# Over which axes of beats a scaling takes its numbers.
+AXES = {"position": (0,), "lead": (0, 2), "all": (0, 1, 2)}
 
 
 def beats_of(counts: dict[str, int], in_test: np.ndarray | None = None) -> Beats:
@@ -89,13 +92,13 @@ def test_a_patient_on_two_sides_is_refused_unless_allowed() -> None:
     assert sides_of_recordings(RECORDINGS, random, seed=0) is None
 
 
-@pytest.mark.parametrize("per", ["position", "lead"])
+@pytest.mark.parametrize("per", AXES)
 def test_minmax_spans_the_fitted_beats_and_clips_nothing(per: str) -> None:
     rng = np.random.default_rng(0)
     fitted = rng.normal(3, 5, size=(50, 2, 7)).astype(np.float32)
     scaler = Scaler.fit(fitted, "minmax", per)
     scaled = scaler.transform(fitted)
-    axes = 0 if per == "position" else (0, 2)
+    axes = AXES[per]
     np.testing.assert_allclose(scaled.min(axis=axes), 0, atol=1e-6)
     np.testing.assert_allclose(scaled.max(axis=axes), 1, atol=1e-6)
     spread = Spread(per).add(fitted)
@@ -106,7 +109,7 @@ def test_minmax_spans_the_fitted_beats_and_clips_nothing(per: str) -> None:
     assert spread.n_outside(wider) == pytest.approx(brute, abs=2)
 
 
-@pytest.mark.parametrize("per", ["position", "lead"])
+@pytest.mark.parametrize("per", AXES)
 @pytest.mark.parametrize("method", ["minmax", "standard"])
 def test_scaling_of_parts_is_that_of_the_whole(method: str, per: str) -> None:
     beats = np.random.default_rng(0).normal(3, 5, size=(50, 2, 7)).astype(np.float32)
@@ -118,17 +121,17 @@ def test_scaling_of_parts_is_that_of_the_whole(method: str, per: str) -> None:
     np.testing.assert_allclose(pieced.scale, whole.scale, rtol=1e-12)
 
 
-@pytest.mark.parametrize("per", ["position", "lead"])
+@pytest.mark.parametrize("per", AXES)
 def test_standard_gives_mean_0_and_deviation_1(per: str) -> None:
     fitted = np.random.default_rng(0).normal(3, 5, size=(50, 2, 7)).astype(np.float32)
     scaled = Scaler.fit(fitted, "standard", per).transform(fitted)
-    axes = 0 if per == "position" else (0, 2)
+    axes = AXES[per]
     np.testing.assert_allclose(scaled.mean(axis=axes), 0, atol=1e-5)
     np.testing.assert_allclose(scaled.std(axis=axes), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["minmax", "standard"])
-@pytest.mark.parametrize("per", ["position", "lead"])
+@pytest.mark.parametrize("per", AXES)
 def test_what_never_varies_is_only_shifted(method: str, per: str) -> None:
     fitted = np.full((20, 1, 6), 0.1, np.float32)
     scaler = Scaler.fit(fitted, method, per)
@@ -146,3 +149,15 @@ def test_scaler_survives_json_to_the_bit() -> None:
     np.testing.assert_allclose(
         scaler.inverse_transform(scaler.transform(fitted)), fitted, atol=1e-6
     )
+
+
+def test_hidden_anomalies_are_labelled_normal() -> None:
+    labels = (np.arange(1000) % 4 == 0).astype(np.int8)
+    beats = Beats(np.zeros((1000, 1, 4)), labels.astype(str), labels, np.arange(1000))
+    hidden = hide_anomalies(beats, 0.1, seed=0)
+    assert hidden.labels is not None
+    changed = np.flatnonzero(hidden.labels != labels)
+    assert (labels[changed] == 1).all()
+    assert len(changed) / len(hidden.normals) == pytest.approx(0.1, abs=0.001)
+    assert hidden.symbols[changed[0]] == "1"
+    assert hide_anomalies(beats, 0, seed=0) is beats
