@@ -74,6 +74,7 @@ TABLE: dict[str, list[Row]] = {
             "the same with template leads",
             {**PLAIN, "data.wfdb.template": "difference"},
         ),
+        Row("random", "mitdb_random", "the same, beats at random: patients on both sides", PLAIN),
     ],
     HEARTBEAT: [
         Row("heartbeat", "mitdb_cnn", "recommended CNN"),

@@ -64,10 +64,10 @@ def roc_curve(
     curves: for each split, scores and labels (n_beats,) and its entry in `metrics.json`. baselines:
     by title, scores of the test beats and their AUROC.
     """
-    figure, axes = new_figure(width=5.6, height=5.2)
+    figure, axes = new_figure(width=8.4, height=5.2)
     axis = axes[0, 0]
     # A good detector's curve lies in the corner.
-    corner = axis.inset_axes((0.42, 0.36, 0.54, 0.42), xlim=(-0.005, 0.15), ylim=(0.85, 1.005))
+    corner = axis.inset_axes((0.40, 0.14, 0.56, 0.56), xlim=(-0.005, 0.15), ylim=(0.85, 1.005))
     corner.set_title("the corner, magnified", fontsize=8)
     corner.tick_params(labelsize=8)
     for (name, (scores, labels, entry)), colour in zip(curves.items(), (GREY, BLACK), strict=True):
@@ -87,7 +87,7 @@ def roc_curve(
     axis.set_xlabel("false alarm rate (1 − specificity)")
     axis.set_ylabel("sensitivity (recall)")
     axis.set_aspect("equal")
-    axis.legend(loc="lower right", frameon=False)
+    axis.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
     return figure
 
 
@@ -95,7 +95,7 @@ def accuracy_by_threshold(
     curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]], threshold: float, score: str
 ) -> Figure:
     """Accuracy and false-alarm rate of test beats as the threshold moves; `curves` as above."""
-    figure, axes = new_figure()
+    figure, axes = new_figure(width=9.4)
     axis = axes[0, 0]
     scores, labels, _ = curves["test"]
     order = np.argsort(scores)
@@ -115,7 +115,7 @@ def accuracy_by_threshold(
     plain_numbers(axis.xaxis)
     axis.set_ylim(-0.02, 1.02)
     axis.set_xlabel(f"threshold on the {score_label(score)}".replace("score: ", "score, "))
-    axis.legend(frameon=False)
+    axis.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
     return figure
 
 
