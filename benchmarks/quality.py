@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 REPOSITORY = Path(__file__).parent.parent
 # Of a run that failed, how much of what it said is shown.
@@ -209,17 +210,22 @@ def promise_rows() -> dict[str, list[Row]]:
 def training_key(row: Row) -> str:
     """Names the training of a row: rows that differ in the evaluation alone share it."""
     options = {k: v for k, v in row.options.items() if not k.startswith("evaluation.")}
-    text = (REPOSITORY / "configs" / f"{row.config}.yaml").read_text(encoding="utf-8")
-    training = text.partition("\nevaluation:")[0]
-    return hashlib.sha256(f"{training}{options}".encode()).hexdigest()[:12]
+    training = {k: v for k, v in settings_of(row).items() if k != "evaluation"}
+    return hashlib.sha256(json.dumps([training, options]).encode()).hexdigest()[:12]
+
+
+def settings_of(row: Row) -> dict[str, Any]:
+    """The config as it stands in its file."""
+    path = REPOSITORY / "configs" / f"{row.config}.yaml"
+    settings: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return settings
 
 
 def run(row: Row, seed: int, data: Path, out: Path) -> None:
     """Preprocess, train and evaluate, unless the result is there already."""
     result = out / "results" / f"{row.name}-seed{seed}.json"
     command = command_of(row, seed)
-    config = (REPOSITORY / "configs" / f"{row.config}.yaml").read_text(encoding="utf-8")
-    made_by = {"command": command, "config": config}
+    made_by = {"command": command, "config": settings_of(row)}
     if result.exists() and json.loads(result.read_text())["made_by"] == made_by:
         return
     place = out / f"{row.config}-{training_key(row)}-seed{seed}"

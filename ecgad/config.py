@@ -398,9 +398,9 @@ class TrainingConfig(Section):
     contamination: float = Field(
         0.0,
         ge=0,
-        le=0.5,
-        description="the share of each batch, the worst reconstructed, that is not learned from: "
-        "for training beats some of which may be anomalous",
+        le=0.3,
+        description="which share of the normal training beats may be anomalous; three times that "
+        "share of each batch, the worst reconstructed, is not learned from",
     )
     coreset: PositiveInt | None = Field(
         None,

@@ -26,6 +26,9 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 # Scoring needs no gradients, so that a large batch costs little memory.
 VALIDATION_BATCH = 4096
+# How many times `training.contamination` is trimmed. The worst beats of a batch are not all
+# anomalous: trimming no more than there are leaves enough of them for the network to learn.
+TRIM = 3
 
 
 @dataclass
@@ -163,13 +166,13 @@ def fit(
 def trimmed_loss(made: Tensor, beats: Tensor, loss: str, contamination: float) -> Tensor:
     """The mean loss of a batch (n_beats, n_leads, n_samples) without its worst beats.
 
-    contamination: which share of the beats, those with the highest loss, is left out: least trimmed
-    squares (Rousseeuw 1984) by batches, as in Shen & Sanghavi 2019.
+    contamination: TRIM times this share of the beats, those with the highest loss, is left out:
+    least trimmed squares (Rousseeuw 1984) by batches, as in Shen & Sanghavi 2019.
     """
     if not contamination:
         return LOSSES[loss](made, beats)
     by_beat = LOSSES[loss](made, beats, reduction="none").mean(dim=(1, 2))
-    kept = max(1, round((1 - contamination) * len(beats)))
+    kept = max(1, round((1 - TRIM * contamination) * len(beats)))
     return by_beat.topk(kept, largest=False, sorted=False).values.mean()
 
 
