@@ -112,7 +112,7 @@ def test_the_worst_beats_are_not_learned_from() -> None:
     other = rng.normal(size=(30, 1, 1)) * np.cos(np.linspace(0, 9, 20))
     beats = np.concatenate([usual, other]).astype(np.float32)
     errors = {}
-    for contamination in (0.0, 0.1):
+    for contamination in (0.0, 0.05):
         torch.manual_seed(0)
         model = build_model("dense", 1, 20, {"layers": [16], "code_size": 2})
         config = TrainingConfig(
@@ -126,7 +126,7 @@ def test_the_worst_beats_are_not_learned_from() -> None:
         train = Beats(beats, np.zeros(300, str), np.zeros(300, np.int8), np.arange(300))
         coreset = choose_coreset(model, train, config, seed=0)
         assert len(coreset) == round((1 - 2 * contamination) * 300)
-    assert errors[0.1] > 2 * errors[0.0]
+    assert errors[0.05] > 2 * errors[0.0]
 
 
 def test_what_a_score_lacks_is_said() -> None:
