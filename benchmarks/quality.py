@@ -14,157 +14,17 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
+from quality_table import CONTAMINATED, PUBLISHED, TABLE, TRIALS, Row, all_rows, promise_rows
 
 REPOSITORY = Path(__file__).parent.parent
 # Of a run that failed, how much of what it said is shown.
 TAIL = 600
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the table: a config, options on top of it, and what it is compared with."""
-
-    name: str
-    config: str
-    what: str
-    options: Mapping[str, str] = field(default_factory=dict)
-    seeds: int = 5
-
-
-ECG_CSV = "ecg.csv, 60/20/20"
-ARCHIVE = "ECG5000, the archive's 500/4,500"
-RANDOM = "ECG5000, 60/20/20"
-BEATGAN = "MIT-BIH, BeatGAN's protocol"
-DS2 = "MIT-BIH, DS1 to DS2"
-HEARTBEAT = "MIT-BIH in the heartbeat form, by patient"
-PLAIN = {"evaluation.baselines": "[]"}
-
-TABLE: dict[str, list[Row]] = {
-    ECG_CSV: [
-        Row("ecg_csv", "ecg_csv_ensemble", "recommended: five dense, error and code distance"),
-        Row(
-            "ecg_csv_normals",
-            "ecg_csv_ensemble",
-            "the same, threshold from normal beats alone",
-            {**PLAIN, "evaluation.threshold.method": "quantile"},
-        ),
-        Row("ecg_csv_published", "ecg_csv_dense", "published dense recipe", PLAIN),
-    ],
-    ARCHIVE: [Row("archive", "ecg5000_archive", "recommended: as for ecg.csv")],
-    RANDOM: [
-        Row("lstm", "ecg5000_lstm", "LSTM", PLAIN),
-        Row("cnn", "ecg5000_cnn", "CNN", PLAIN),
-        Row("dense", "ecg5000_dense", "dense", PLAIN),
-    ],
-    BEATGAN: [
-        Row("beatgan", "mitdb_beatgan", "recommended: two leads, template, RR, code distance"),
-    ],
-    DS2: [
-        Row("ds2", "mitdb_inter_patient", "recommended: error, code distance and prematurity"),
-        Row(
-            "ds2_template",
-            "mitdb_inter_patient",
-            "the same with template leads",
-            {**PLAIN, "data.wfdb.template": "difference"},
-        ),
-        Row("random", "mitdb_random", "the same, beats at random: patients on both sides", PLAIN),
-    ],
-    HEARTBEAT: [
-        Row("heartbeat", "mitdb_cnn", "recommended CNN"),
-        Row("published_cnn", "mitdb_cnn_transposed", "published CNN layers", PLAIN, seeds=1),
-    ],
-}
-# The same runs with other settings, each against the recommended one.
-TRIALS: dict[str, list[Row]] = {
-    ECG_CSV: [
-        Row("ecg_csv_mae", "ecg_csv_ensemble", "error alone", {**PLAIN, "evaluation.score": "mae"}),
-        Row(
-            "ecg_csv_distance",
-            "ecg_csv_ensemble",
-            "code distance alone",
-            {**PLAIN, "evaluation.score": "code_distance"},
-        ),
-        Row(
-            "ecg_csv_mahalanobis",
-            "ecg_csv_ensemble",
-            "robust Mahalanobis distance of the code",
-            {**PLAIN, "evaluation.score": "code_mahalanobis"},
-        ),
-        Row("ecg_csv_one", "ecg_csv_ensemble", "one member", {**PLAIN, "training.members": "1"}),
-        Row(
-            "ecg_csv_noise",
-            "ecg_csv_ensemble",
-            "denoising, input noise 0.3",
-            {**PLAIN, "training.input_noise": "0.3"},
-        ),
-    ],
-    DS2: [
-        Row("ds2_mae", "mitdb_inter_patient", "error alone", {**PLAIN, "evaluation.score": "mae"}),
-        Row(
-            "ds2_distance",
-            "mitdb_inter_patient",
-            "code distance alone",
-            {**PLAIN, "evaluation.score": "code_distance"},
-        ),
-        Row(
-            "ds2_both",
-            "mitdb_inter_patient",
-            "error and code distance, without prematurity",
-            {**PLAIN, "evaluation.score": "{mae: 1, code_distance: 1}"},
-        ),
-        Row(
-            "ds2_timing",
-            "mitdb_inter_patient",
-            "timing instead of prematurity",
-            {**PLAIN, "evaluation.score": "{mae: 1, code_distance: 1, timing: 0.5}"},
-        ),
-        Row(
-            "ds2_running",
-            "mitdb_inter_patient",
-            "scores relative to the running median of 301 beats",
-            {**PLAIN, "evaluation.running_beats": "301"},
-        ),
-    ],
-}
-HIDDEN = (0.01, 0.05, 0.10)
-CONTAMINATED = [
-    Row(
-        f"hidden_{share:g}{'_trimmed' if trimmed else ''}",
-        "ecg_csv_ensemble",
-        f"{share:.0%} hidden" + (", trimmed" if trimmed else ""),
-        {
-            **PLAIN,
-            "data.split.hidden_anomalies": str(share),
-            **({"training.contamination": str(share)} if trimmed else {}),
-        },
-    )
-    for share in HIDDEN
-    for trimmed in (False, True)
-]
-PROMISED = (0.01, 0.05)
-PROMISES = {
-    ECG_CSV: "ecg_csv_ensemble",
-    BEATGAN: "mitdb_beatgan",
-}
-
-# As their authors state them, on protocols as near to ours as they describe.
-PUBLISHED = {
-    ECG_CSV: "accuracy 96.3%: Keras dense autoencoder, nadam, MAE, 100 epochs, batch 512",
-    RANDOM: "97.26% of normal and 96.88% of anomalous beats right: LSTM autoencoder, 140 steps",
-    BEATGAN: "AUROC 0.9475, average precision 0.9143: BeatGAN (Zhou et al. 2019), one lead; its "
-    "authors' plain autoencoder 0.894, 0.842",
-    DS2: "AUROC 0.894 is the highest that was found published without labels",
-    HEARTBEAT: "accuracy 76.93%, recall 89.81% (transposed), 71.99%, 87.91% (upsampling): on PTB "
-    "tables with beats of a patient on both sides",
-}
 
 
 def main(
@@ -183,28 +43,6 @@ def main(
     page = REPOSITORY / "docs" / "results.md"
     page.write_text(render(found), encoding="utf-8")
     print(f"wrote {page}")
-
-
-def all_rows() -> list[Row]:
-    """All rows of all tables."""
-    rows = [row for part in (TABLE, TRIALS) for of_data in part.values() for row in of_data]
-    return [*rows, *CONTAMINATED, *(row for of_data in promise_rows().values() for row in of_data)]
-
-
-def promise_rows() -> dict[str, list[Row]]:
-    """Conformal thresholds on the recommended configs."""
-    return {
-        dataset: [
-            Row(
-                f"conformal_{config}_{rate:g}",
-                config,
-                f"conformal, {rate:.0%} promised",
-                {**PLAIN, "evaluation.max_false_alarm_rate": str(rate)},
-            )
-            for rate in PROMISED
-        ]
-        for dataset, config in PROMISES.items()
-    }
 
 
 def training_key(row: Row) -> str:
