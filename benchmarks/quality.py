@@ -111,10 +111,12 @@ def render(found: Found) -> str:
     """The page."""
     parts = [HEAD]
     for dataset, rows in TABLE.items():
+        if not any(found[row.name] for row in rows):
+            continue
         parts.append(f"## {dataset}\n")
         if dataset in PUBLISHED:
             parts.append(f"Published: {PUBLISHED[dataset]}.\n")
-        lines = [COLUMNS, "|---" * COLUMNS.count("|") + "|"]
+        lines = [COLUMNS, "|---" * len(COLUMNS.split(" | ")) + "|"]
         for row in rows:
             if found[row.name]:
                 lines.append(line_of(row, found[row.name]))
