@@ -456,7 +456,7 @@ class EvaluationConfig(Section):
     max_false_alarm_rate: Fraction | None = Field(
         None,
         description="the share of normal beats that may be called anomalous; the threshold is "
-        "conformal then, unless threshold.method is pot",
+        "conformal then, whatever threshold.method says, unless that is pot",
     )
     threshold: ThresholdConfig = ThresholdConfig()
     running_beats: int | None = Field(
@@ -492,7 +492,7 @@ class EvaluationConfig(Section):
     def _promise(cls, settings: Any) -> Any:
         if isinstance(settings, dict) and settings.get("max_false_alarm_rate") is not None:
             threshold = settings.get("threshold") or {}
-            if isinstance(threshold, dict) and "method" not in threshold:
+            if isinstance(threshold, dict) and threshold.get("method") != "pot":
                 return {**settings, "threshold": {**threshold, "method": "conformal"}}
         return settings
 
@@ -504,11 +504,6 @@ class EvaluationConfig(Section):
         if promising and self.max_false_alarm_rate is None:
             raise ValueError(
                 f"threshold.method {self.threshold.method} needs evaluation.max_false_alarm_rate"
-            )
-        if self.max_false_alarm_rate is not None and not promising:
-            raise ValueError(
-                f"max_false_alarm_rate: threshold.method {self.threshold.method} makes no promise; "
-                f"leave one of them out, or take conformal or pot"
             )
         return self
 
