@@ -171,6 +171,7 @@ def test_a_run_with_every_component_scores_from_its_checkpoint_alone(
     score = "evaluation.score={mae: 1, code_distance: 1, code_mahalanobis: 0.5}"
     options = ["-c", str(SMOKE), "--set", "training.members=2", "--set", score]
     options += ["--set", "evaluation.max_false_alarm_rate=0.05", "--set", "training.epochs=2"]
+    options += ["--set", f"evaluation.baselines=[{', '.join(FITS)}]"]
     for stage in STAGES:
         outcome = script(stage, *options)
         assert outcome.code == 0, outcome.stderr
