@@ -45,10 +45,10 @@ class Detector:
         checkpoint = runs.load_checkpoint(path)
         stored = files.load_json(run_dir / runs.THRESHOLD)
         try:
-            components, neighbours = stored.pop("score"), stored.pop("neighbours")
+            components, neighbours = dict(stored.pop("score")), stored.pop("neighbours")
             running_beats, digest = stored.pop("running_beats"), stored.pop("checkpoint_sha256")
             threshold = Threshold(**stored)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileError(f"{run_dir / runs.THRESHOLD} is malformed: {error}") from None
         if digest != files.sha256(path):
             raise MismatchError(
@@ -103,14 +103,16 @@ def restore_scorer(
 ) -> Scorer:
     """The score of these components, from a checkpoint alone.
 
-    Raises FileError where the checkpoint lacks what they need, or this version of ecgad does.
+    Raises FileError where the checkpoint lacks what they need, or this version of ecgad does, and
+    ConfigError where the beats or the coreset do not allow them.
     """
     try:
         coreset = None if checkpoint.coreset is None else Coreset.from_dict(checkpoint.coreset)
         leads, n_timing = checkpoint.beats["leads"], checkpoint.beats["n_timing"]
-        return Scorer(model, components, coreset, neighbours, leads[len(leads) - n_timing :])
+        timing = leads[len(leads) - n_timing :]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileError(f"{path} holds no coreset that can be read: {error}") from None
+    return Scorer(model, components, coreset, neighbours, timing)
 
 
 def restore_model(checkpoint: Checkpoint, path: Path) -> Autoencoder:

@@ -175,6 +175,10 @@ def test_a_run_with_every_component_scores_from_its_checkpoint_alone(
     for stage in STAGES:
         outcome = script(stage, *options)
         assert outcome.code == 0, outcome.stderr
+    # A mistake in the config, not a file that is damaged.
+    for setting in ("evaluation.score=timing", "evaluation.neighbours=1000"):
+        line = fails(2, STAGES[2], *options, "--overwrite", "--set", setting)
+        assert line.startswith("error: evaluation.")
     report = Path("runs/smoke/report.html").read_text()
     assert "isolation forest" in report
     assert "promised 5.000%" in report
@@ -193,7 +197,7 @@ def test_a_run_with_every_component_scores_from_its_checkpoint_alone(
 
     threshold = run / "threshold.json"
     threshold.write_text(threshold.read_text().replace("code_mahalanobis", "wavelet"))
-    with pytest.raises(FileError, match="component wavelet is not in this version"):
+    with pytest.raises(FileError, match=r"^score component wavelet is not in this version"):
         Detector.load(run)
 
 
