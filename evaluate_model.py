@@ -40,7 +40,7 @@ def evaluate(run: Run) -> None:
     from ecgad.data.splits import SPLITS
     from ecgad.examples import choose_examples, choose_to_encode
     from ecgad.metrics import baseline_entries, evaluate_scores, patients_in_both
-    from ecgad.scoring import encode, reconstruct
+    from ecgad.scoring import adapted_scores, encode, reconstruct
     from ecgad.thresholds import choose_threshold, relative_to_record, to_dict
     from ecgad.training import pick_device
 
@@ -50,6 +50,9 @@ def evaluate(run: Run) -> None:
     beats = {split: processed.load_split(experiment.processed_dir, split) for split in SPLITS}
     started = time.perf_counter()
     scores = {split: scorer.scores(part.beats, part.lengths) for split, part in beats.items()}
+    if minutes := config.adaptation_minutes:
+        for split in ("validation", "test"):
+            scores[split] = adapted_scores(scorer, beats[split], minutes)
     seconds = time.perf_counter() - started
     if running := config.running_beats:
         scores = {

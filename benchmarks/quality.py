@@ -4,8 +4,8 @@ python benchmarks/quality.py --data FOLDER [--out FOLDER] [--only NAME]... [--jo
 
 FOLDER has `ecg5000` with the files of ECG5000 and ecg.csv, and `mitdb` with the MIT-BIH records. A
 run that is done, with the same config and options, is not done again, so that the command can be
-given again after a break; every row of the table says what it was made by. Processed beats are
-removed after each run, since those of MIT-BIH take some hundred megabytes.
+given again after a break; every result says what it was made by. Processed beats are removed once
+the rows that share them are done, since those of MIT-BIH take some hundred megabytes.
 """
 
 import hashlib
@@ -15,12 +15,23 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
-from quality_table import CONTAMINATED, PUBLISHED, TABLE, TRIALS, Row, all_rows, promise_rows
+from cross_validation import Trial, cross_validate
+from quality_table import (
+    CONTAMINATED,
+    CROSS_VALIDATED,
+    PUBLISHED,
+    TABLE,
+    TRIALS,
+    Row,
+    all_rows,
+    promise_rows,
+)
 
 REPOSITORY = Path(__file__).parent.parent
 # Of a run that failed, how much of what it said is shown.
@@ -36,58 +47,97 @@ def main(
     """Run what is missing, and write docs/results.md from what there is."""
     rows = all_rows()
     wanted = [row for row in rows if not only or row.name in only]
-    work = [(row, seed) for row in wanted for seed in range(row.seeds)]
+    work: dict[tuple[str, int], list[Row]] = {}
+    for row in wanted:
+        for seed in range(row.seeds):
+            work.setdefault((training_key(row), seed), []).append(row)
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda job: run(job[0], job[1], data.absolute(), out.absolute()), work))
+        jobs_done = pool.map(
+            lambda job: run(job[1], job[0][1], data.absolute(), out.absolute()), work.items()
+        )
+        list(jobs_done)
+    trials = [trial for of_data in CROSS_VALIDATED.values() for trial in of_data]
+    for trial in trials:
+        if not only or trial.name in only:
+            try_out(trial, data, out)
     found = {row.name: results(row, out) for row in rows}
+    tried = {trial.name: tried_out(trial, out) for trial in trials}
     page = REPOSITORY / "docs" / "results.md"
-    page.write_text(render(found), encoding="utf-8")
+    page.write_text(render(found, tried), encoding="utf-8")
     print(f"wrote {page}")
 
 
 def training_key(row: Row) -> str:
     """Names the training of a row: rows that differ in the evaluation alone share it."""
     options = {k: v for k, v in row.options.items() if not k.startswith("evaluation.")}
-    training = {k: v for k, v in settings_of(row).items() if k != "evaluation"}
+    training = {k: v for k, v in settings_of(row.config).items() if k != "evaluation"}
     return hashlib.sha256(json.dumps([training, options]).encode()).hexdigest()[:12]
 
 
-def settings_of(row: Row) -> dict[str, Any]:
+def settings_of(config: str) -> dict[str, Any]:
     """The config as it stands in its file."""
-    path = REPOSITORY / "configs" / f"{row.config}.yaml"
+    path = REPOSITORY / "configs" / f"{config}.yaml"
     settings: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return settings
 
 
-def run(row: Row, seed: int, data: Path, out: Path) -> None:
-    """Preprocess, train and evaluate, unless the result is there already."""
-    result = out / "results" / f"{row.name}-seed{seed}.json"
-    command = command_of(row, seed)
-    made_by = {"command": command, "config": settings_of(row)}
+def run(rows: list[Row], seed: int, data: Path, out: Path) -> None:
+    """Preprocess and train once, and evaluate for each row whose result is not there already."""
+    place = out / f"{rows[0].config}-{training_key(rows[0])}-seed{seed}"
+    for row in rows:
+        result = out / "results" / f"{row.name}-seed{seed}.json"
+        command = command_of(row, seed)
+        made_by = {"command": command, "config": settings_of(row.config)}
+        if result.exists() and json.loads(result.read_text())["made_by"] == made_by:
+            continue
+        options = [*command, "--run-dir", str(place / "run"), "--quiet", "--json"]
+        options += ["--set", f"data.raw_dir={data / raw_folder(row.config)}"]
+        options += ["--set", f"data.processed_dir={place / 'data'}"]
+        print(row.name, seed, flush=True)
+        for script, more in (
+            ("preprocess_data.py", []),
+            ("train_model.py", ["--resume"]),
+            ("evaluate_model.py", ["--overwrite"]),
+        ):
+            done = subprocess.run(
+                [sys.executable, str(REPOSITORY / script), *options, *more],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                print(f"{row.name}, {seed}: {script} failed: {done.stderr[-TAIL:]}", flush=True)
+                break
+        else:
+            result.parent.mkdir(parents=True, exist_ok=True)
+            result.write_text(json.dumps({"made_by": made_by, "metrics": json.loads(done.stdout)}))
+    shutil.rmtree(place / "data", ignore_errors=True)
+
+
+def raw_folder(config: str) -> str:
+    """Where the data of a config lie."""
+    return "mitdb" if config.startswith("mitdb") else "ecg5000"
+
+
+def try_out(trial: Trial, data: Path, out: Path) -> None:
+    """Cross-validate on training and validation beats, unless the result is there already."""
+    result = out / "results" / f"{trial.name}.json"
+    made_by = {"trial": asdict(trial), "config": settings_of(trial.config)}
     if result.exists() and json.loads(result.read_text())["made_by"] == made_by:
         return
-    place = out / f"{row.config}-{training_key(row)}-seed{seed}"
-    raw = data / ("mitdb" if row.config.startswith("mitdb") else "ecg5000")
-    options = [*command, "--run-dir", str(place / "run"), "--quiet", "--json"]
-    options += ["--set", f"data.raw_dir={raw}", "--set", f"data.processed_dir={place / 'data'}"]
-    print(row.name, seed, flush=True)
-    for script, more in (
-        ("preprocess_data.py", []),
-        ("train_model.py", ["--resume"]),
-        ("evaluate_model.py", ["--overwrite"]),
-    ):
-        done = subprocess.run(
-            [sys.executable, str(REPOSITORY / script), *options, *more],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            print(f"{row.name}, seed {seed}: {script} failed: {done.stderr[-TAIL:]}", flush=True)
-            return
-    shutil.rmtree(place / "data")
+    print(trial.name, flush=True)
+    measured = cross_validate(trial, data / raw_folder(trial.config))
     result.parent.mkdir(parents=True, exist_ok=True)
-    result.write_text(json.dumps({"made_by": made_by, "metrics": json.loads(done.stdout)}))
+    result.write_text(json.dumps({"made_by": made_by, "measured": measured}))
+
+
+def tried_out(trial: Trial, out: Path) -> list[dict[str, float]]:
+    """What cross-validation measured, seed by seed; nothing where it is not done."""
+    path = out / "results" / f"{trial.name}.json"
+    measured: list[dict[str, float]] = []
+    if path.exists():
+        measured = json.loads(path.read_text())["measured"]
+    return measured
 
 
 def command_of(row: Row, seed: int) -> list[str]:
@@ -105,9 +155,10 @@ def results(row: Row, out: Path) -> list[dict[str, Any]]:
 
 
 Found = dict[str, list[dict[str, Any]]]
+Tried = dict[str, list[dict[str, float]]]
 
 
-def render(found: Found) -> str:
+def render(found: Found, tried: Tried) -> str:
     """The page."""
     parts = [HEAD]
     for dataset, rows in TABLE.items():
@@ -125,7 +176,8 @@ def render(found: Found) -> str:
         parts += classes_of(rows[0], found)
     parts.append("## False alarms promised and observed\n\n" + promises(found))
     parts.append("## Training on beats that are not clean\n\n" + contamination(found))
-    parts.append("## What was tried, and what it changed\n\n" + trials(found))
+    parts.append("## Other settings, on test beats\n\n" + trials(found))
+    parts.append("## What was tried on training and validation beats\n\n" + cross_validated(tried))
     return "\n".join(parts)
 
 
@@ -229,6 +281,34 @@ def trials(found: Found) -> str:
                 lines.append(f"| {dataset} | {row.what} | {' | '.join(cells)} | {len(metrics)} |")
     return "\n".join(lines) + "\n"
 
+
+def cross_validated(tried: Tried) -> str:
+    """What settings were chosen by, and what did not help."""
+    lines = [CROSS_VALIDATION_NOTE]
+    names = ("auroc", "average_precision", "auroc_records", "sensitivity_v")
+    for dataset, of_data in CROSS_VALIDATED.items():
+        there = [trial for trial in of_data if tried[trial.name]]
+        if not there:
+            continue
+        columns = [name for name in names if name in tried[there[0].name][0]]
+        lines.append(f"| {dataset} | {' | '.join(CROSS_VALIDATION_COLUMNS[c] for c in columns)} |")
+        lines.append("|---" * (len(columns) + 1) + "|")
+        for trial in there:
+            cells = [spread([seed[c] for seed in tried[trial.name]]) for c in columns]
+            lines.append(f"| {trial.what} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+CROSS_VALIDATION_COLUMNS = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "auroc_records": "AUROC, mean over records",
+    "sensitivity_v": "sensitivity to V at 95% specificity",
+}
+CROSS_VALIDATION_NOTE = """Five folds, of whole records where beats are of records; one network; no
+test beat is scored. The rows differ from the first of their table in what they name alone.
+"""
 
 HEAD = """# Results
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cross_validation import Trial
+
 
 @dataclass(frozen=True)
 class Row:
@@ -44,18 +46,24 @@ TABLE: dict[str, list[Row]] = {
         Row("beatgan", "mitdb_beatgan", "recommended: two leads, template, RR, code distance"),
     ],
     DS2: [
-        Row("ds2", "mitdb_inter_patient", "recommended: error, code distance and prematurity"),
+        Row("ds2", "mitdb_inter_patient", "recommended: template, code distance, prematurity"),
         Row(
-            "ds2_template",
+            "ds2_adapted",
             "mitdb_inter_patient",
-            "the same with template leads",
-            {**PLAIN, "data.wfdb.template": "difference"},
+            "the same, adapted to the first five minutes of a record, without labels",
+            {**PLAIN, "evaluation.adaptation_minutes": "5"},
+        ),
+        Row(
+            "ds2_plain",
+            "mitdb_inter_patient",
+            "the same without template leads",
+            {"data.wfdb.template": "none"},
         ),
         Row("random", "mitdb_random", "the same, beats at random: patients on both sides", PLAIN),
     ],
     HEARTBEAT: [
         Row("heartbeat", "mitdb_cnn", "recommended CNN"),
-        Row("published_cnn", "mitdb_cnn_transposed", "published CNN layers", PLAIN, seeds=1),
+        Row("published_cnn", "mitdb_cnn_transposed", "published CNN layers", PLAIN),
     ],
 }
 # The same runs with other settings, each against the recommended one.
@@ -108,6 +116,96 @@ TRIALS: dict[str, list[Row]] = {
             "scores relative to the running median of 301 beats",
             {**PLAIN, "evaluation.running_beats": "301"},
         ),
+    ],
+}
+# On training and validation beats, each against the first of its dataset.
+PATIENTS = "MIT-BIH, over the records of DS1"
+CROSS_VALIDATED: dict[str, list[Trial]] = {
+    PATIENTS: [
+        Trial("cv_ds1", "mitdb_inter_patient", "recommended, one network"),
+        Trial(
+            "cv_ds1_plain",
+            "mitdb_inter_patient",
+            "without template leads",
+            {"data.wfdb.template": "none"},
+        ),
+        Trial(
+            "cv_ds1_added",
+            "mitdb_inter_patient",
+            "the template itself as further leads",
+            {"data.wfdb.template": "added"},
+        ),
+        Trial(
+            "cv_ds1_one_lead",
+            "mitdb_inter_patient",
+            "the first lead alone",
+            {"data.wfdb.leads": "[[MLII, V5]]"},
+        ),
+        Trial(
+            "cv_ds1_no_rr",
+            "mitdb_inter_patient",
+            "without RR intervals",
+            {"data.wfdb.timing": "[]", "evaluation.score": "{mae: 1, code_distance: 1}"},
+        ),
+        Trial(
+            "cv_ds1_no_prematurity",
+            "mitdb_inter_patient",
+            "without prematurity",
+            {"evaluation.score": "{mae: 1, code_distance: 1}"},
+        ),
+        Trial("cv_ds1_noise", "mitdb_inter_patient", "denoising", corrupt="noise"),
+        Trial("cv_ds1_mask", "mitdb_inter_patient", "masked training", corrupt="mask"),
+        Trial("cv_ds1_vae", "mitdb_inter_patient", "variational code", network="variational"),
+        Trial(
+            "cv_ds1_vq",
+            "mitdb_inter_patient",
+            "vector-quantised code",
+            network="vector_quantised",
+        ),
+        Trial(
+            "cv_ds1_attention",
+            "mitdb_inter_patient",
+            "attention over patches",
+            network="patch_attention",
+            seeds=1,
+        ),
+        Trial(
+            "cv_ds1_dilated",
+            "mitdb_inter_patient",
+            "residual dilated convolutions",
+            network="dilated_residual",
+            seeds=1,
+        ),
+        Trial(
+            "cv_ds1_adapted",
+            "mitdb_inter_patient",
+            "adapted to the first five minutes of a record",
+            adapt="codes",
+        ),
+        Trial(
+            "cv_ds1_relative",
+            "mitdb_inter_patient",
+            "scores relative to the first five minutes of a record",
+            adapt="scores",
+        ),
+    ],
+    ARCHIVE: [
+        Trial("cv_archive", "ecg5000_archive", "recommended, one network"),
+        Trial(
+            "cv_archive_small",
+            "ecg5000_archive",
+            "a code of 4",
+            {"model.dense.code_size": "4"},
+        ),
+        Trial(
+            "cv_archive_large",
+            "ecg5000_archive",
+            "a code of 16",
+            {"model.dense.code_size": "16"},
+        ),
+        Trial("cv_archive_noise", "ecg5000_archive", "denoising", corrupt="noise"),
+        Trial("cv_archive_mask", "ecg5000_archive", "masked training", corrupt="mask"),
+        Trial("cv_archive_vae", "ecg5000_archive", "variational code", network="variational"),
     ],
 }
 HIDDEN = (0.01, 0.05, 0.10)

@@ -459,6 +459,11 @@ class EvaluationConfig(Section):
         "conformal then, whatever threshold.method says, unless that is pot",
     )
     threshold: ThresholdConfig = ThresholdConfig()
+    adaptation_minutes: PositiveFloat | None = Field(
+        None,
+        description="so much from the start of a record counts as normal for its later beats, "
+        "but for what scores highest there, unlabelled as it is; null: off",
+    )
     running_beats: int | None = Field(
         None,
         ge=10,

@@ -77,6 +77,15 @@ class Detector:
         """Labels, int8 (n_beats,): 1 anomalous, 0 normal."""
         return self.threshold.predict(self.scores(beats, lengths))
 
+    def adapted(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> "Detector":
+        """This detector for the patient whose unlabelled beats these are, such as five minutes.
+
+        `evaluation.adaptation_minutes` chooses a threshold for such a detector. Raises ConfigError
+        where the score is a reconstruction error alone.
+        """
+        scorer = self.scorer.adapted(self._scaled(beats), lengths)
+        return Detector(scorer, self.scaler, self.threshold, self.running_beats)
+
     def reconstruct(self, beats: np.ndarray) -> np.ndarray:
         """What the model makes of the beats, float32, in their own unit and shape."""
         return self.scaler.inverse_transform(scoring.reconstruct(self.model, self._scaled(beats)))

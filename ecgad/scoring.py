@@ -5,6 +5,7 @@ of an ensemble, makes of a beat: its reconstruction error, its code, the beat's 
 compare with training normals find them in the coreset, which a checkpoint holds.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ CORESET_BEATS = 10_000
 CORESET_NUMBERS = 5_000_000
 # How many times `training.contamination` is kept out of it: the worst are not all anomalous.
 CORESET_TRIM = 2
+
+# Of a patient's own unlabelled beats, those with the highest scores may be anomalous.
+ADAPTATION_TRIM = 0.2
 
 # A neighbour so much nearer than the next is the beat itself, but for rounding.
 SAME = 1e-4
@@ -196,6 +200,8 @@ class Scorer:
                 )
         self.model = model
         self.components = dict(components)
+        self.coreset = coreset
+        self.neighbours = neighbours
         self.timing = timing
         self.plain = len(components) == 1 and components.keys() <= ERRORS.keys()
         for name, columns in (("timing", timing), ("prematurity", before(timing))):
@@ -236,6 +242,50 @@ class Scorer:
             for seen, prepared in zip(members, self.prepared, strict=True)
         ]
         return np.exp(np.mean(logarithms, axis=0))
+
+    def adapted(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> "Scorer":
+        """This score for the patient whose scaled, unlabelled beats these are.
+
+        They join the training normals that it compares with, but for the share ADAPTATION_TRIM of
+        them with the highest scores. Raises ConfigError where the score is an error alone, which
+        compares with none.
+        """
+        if self.plain or self.coreset is None:
+            raise ConfigError(
+                "evaluation.adaptation_minutes: a score that is a reconstruction error alone "
+                "compares with no beats; add code_distance to evaluation.score"
+            )
+        order = np.argsort(self.scores(beats, lengths), kind="stable")
+        own = np.sort(order[: math.ceil((1 - ADAPTATION_TRIM) * len(order))])
+        of_own = None if lengths is None else lengths[own]
+        members = []
+        for member, known in zip(self.model.members, self.coreset.members, strict=True):
+            seen = observe(member, beats[own], of_own, self.timing, set(known))
+            members.append({what: np.concatenate([known[what], seen[what]]) for what in known})
+        return Scorer(self.model, self.components, Coreset(members), self.neighbours, self.timing)
+
+
+def adapted_scores(scorer: Scorer, beats: Beats, minutes: float) -> np.ndarray:
+    """Scores, float64 (n_beats,), of scaled beats of records, each by a score of its own.
+
+    The first `minutes` of a record are scored by `scorer` as it is, what follows by what it is when
+    adapted to them: the part of a record that ANSI/AAMI EC57 grants for it. Raises ConfigError
+    where the beats are not of records, or the score cannot be adapted.
+    """
+    if beats.times is None or beats.records is None:
+        raise ConfigError(
+            "evaluation.adaptation_minutes: these beats are of no records; leave it out"
+        )
+    records, early = np.asarray(beats.records), np.asarray(beats.times) < 60 * minutes
+    scores = scorer.scores(beats.beats, beats.lengths)
+    for record in np.unique(records):
+        first = beats.take(np.flatnonzero((records == record) & early))
+        places = np.flatnonzero((records == record) & ~early)
+        if len(first) and len(places):
+            later = beats.take(places)
+            own = scorer.adapted(first.beats, first.lengths)
+            scores[places] = own.scores(later.beats, later.lengths)
+    return scores
 
 
 def _on_scale(name: str, known: Seen, neighbours: int) -> tuple[Component, float]:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,9 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 # Scoring needs no gradients, so that a large batch costs little memory.
 VALIDATION_BATCH = 4096
-# How many times `training.contamination` is trimmed. The worst beats of a batch are not all
-# anomalous: trimming no more than there are leaves enough of them for the network to learn.
-TRIM = 3
+# How many times `training.contamination` is trimmed: the worst beats are not all anomalous, and no
+# more than there are would leave enough of them for the network to learn.
+TRIM = 2
 
 
 @dataclass
@@ -99,9 +98,12 @@ def fit(
     alone. Raises DivergedError at the first epoch whose loss is not finite.
     """
     state = state or TrainingState()
-    trimmed = partial(trimmed_loss, loss=config.loss, contamination=config.contamination)
+    loss_of = LOSSES[config.loss]
+    n_kept = max(1, round((1 - TRIM * config.contamination) * len(train)))
+    # The first epoch sees all beats: an untrained network tells none of them apart.
+    n_batches = [math.ceil(n / config.batch_size) for n in (len(train), n_kept)]
     optimizer = _optimizer(model, config)
-    scheduler = _scheduler(optimizer, config, n_batches=math.ceil(len(train) / config.batch_size))
+    scheduler = _scheduler(optimizer, config, n_batches[0] + (config.epochs - 1) * n_batches[1])
     if state.epoch:
         model.load_state_dict(state.weights)
         optimizer.load_state_dict(state.optimizer)
@@ -113,9 +115,12 @@ def fit(
         learning_rate = optimizer.param_groups[0]["lr"]
         generator, noise_generator = _generators(seed, epoch, train.device)
 
+        kept = torch.arange(len(train))
+        if config.contamination and epoch > 1:
+            kept = best_reconstructed(model, train, config.loss, n_kept)
         model.train()
         total = torch.zeros((), dtype=torch.float64, device=train.device)
-        order = torch.randperm(len(train), generator=generator).to(train.device)
+        order = kept[torch.randperm(len(kept), generator=generator)].to(train.device)
         for rows in order.split(config.batch_size):
             beats = train[rows]
             seen = beats
@@ -124,7 +129,7 @@ def fit(
                 seen = beats + config.input_noise * noise
             optimizer.zero_grad()
             # Members share the batch; the gradient of each is that of its own loss.
-            losses = [trimmed(member(seen), beats) for member in model.members]
+            losses = [loss_of(member(seen), beats) for member in model.members]
             loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
             loss.backward()
             if config.gradient_clip is not None:
@@ -134,7 +139,7 @@ def fit(
             scheduler.step()
             total += loss.detach() * (len(rows) / len(model.members))
 
-        train_loss = float(total) / len(train)
+        train_loss = float(total) / len(kept)
         validation_loss = mean_loss(model, validation, config.loss)
         if not math.isfinite(train_loss) or not math.isfinite(validation_loss):
             raise DivergedError(
@@ -163,17 +168,20 @@ def fit(
         yield state
 
 
-def trimmed_loss(made: Tensor, beats: Tensor, loss: str, contamination: float) -> Tensor:
-    """The mean loss of a batch (n_beats, n_leads, n_samples) without its worst beats.
+@torch.no_grad()
+def best_reconstructed(model: Autoencoder, beats: Tensor, loss: str, n: int) -> Tensor:
+    """Places, in order, of the `n` of the beats (n_beats, n_leads, n_samples) with the lowest loss.
 
-    contamination: TRIM times this share of the beats, those with the highest loss, is left out:
-    least trimmed squares (Rousseeuw 1984) by batches, as in Shen & Sanghavi 2019.
+    Training on these alone, chosen anew before each epoch, is trimming as in Shen & Sanghavi 2019.
     """
-    if not contamination:
-        return LOSSES[loss](made, beats)
-    by_beat = LOSSES[loss](made, beats, reduction="none").mean(dim=(1, 2))
-    kept = max(1, round((1 - TRIM * contamination) * len(beats)))
-    return by_beat.topk(kept, largest=False, sorted=False).values.mean()
+    model.eval()
+    members = model.members
+    by_beat = [
+        torch.stack([LOSSES[loss](member(batch), batch, reduction="none") for member in members])
+        for batch in beats.split(VALIDATION_BATCH)
+    ]
+    losses = torch.cat([losses.mean(dim=(0, 2, 3)) for losses in by_beat])
+    return losses.topk(n, largest=False).indices.sort().values.cpu()
 
 
 @torch.no_grad()
@@ -214,9 +222,8 @@ def _optimizer(model: Autoencoder, config: TrainingConfig) -> torch.optim.Optimi
 
 
 def _scheduler(
-    optimizer: torch.optim.Optimizer, config: TrainingConfig, n_batches: int
+    optimizer: torch.optim.Optimizer, config: TrainingConfig, n_steps: int
 ) -> lr_scheduler.LRScheduler:
-    n_steps = config.epochs * n_batches
     match config.schedule:
         case "constant":
             return lr_scheduler.ConstantLR(optimizer, factor=1.0)

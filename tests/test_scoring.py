@@ -13,7 +13,14 @@ from ecgad.data.beats import Beats
 from ecgad.detector import Detector
 from ecgad.errors import ConfigError, FileError
 from ecgad.models import Autoencoder, Ensemble, build_model
-from ecgad.scoring import COMPONENTS, Coreset, Scorer, choose_coreset, encode
+from ecgad.scoring import (
+    COMPONENTS,
+    Coreset,
+    Scorer,
+    adapted_scores,
+    choose_coreset,
+    encode,
+)
 from ecgad.training import fit
 from tests.conftest import SMOKE, STAGES, Call
 
@@ -127,6 +134,37 @@ def test_the_worst_beats_are_not_learned_from() -> None:
         coreset = choose_coreset(model, train, config, seed=0)
         assert len(coreset) == round((1 - 2 * contamination) * 300)
     assert errors[0.05] > 2 * errors[0.0]
+
+
+def test_a_score_adapts_to_the_start_of_a_record() -> None:
+    """Later beats of a record are compared with its first ones as well, but for the worst."""
+    model, train = small_model(), some_beats()
+    coreset = coreset_of(model, train)
+    scorer = Scorer(model, {"code_distance": 1}, coreset, 1, train.timing)
+    rng = np.random.default_rng(5)
+    own = 4 + rng.normal(scale=0.1, size=(30, *train.beats.shape[1:])).astype(np.float32)
+    own[5] += 40  # in the first minutes, but no beat that is usual there
+    other = train.beats[:10]
+    beats = Beats(
+        np.concatenate([own, other]),
+        symbols=np.full(40, "N"),
+        labels=None,
+        rows=np.arange(40),
+        records=np.repeat(["a", "b"], (30, 10)),
+        times=np.r_[np.arange(30), np.arange(10)] * 10.0,
+    )
+    plain, adapted = scorer.scores(beats.beats), adapted_scores(scorer, beats, minutes=2)
+    first = np.r_[np.arange(12), np.arange(30, 40)]
+    assert (adapted[first] == plain[first]).all()
+    assert (adapted[12:30] < plain[12:30] / 3).all()
+    by_hand = scorer.adapted(own[:12])
+    np.testing.assert_allclose(by_hand.scores(own[12:]), adapted[12:30])
+    assert by_hand.scores(own[5:6]) > 3 * by_hand.scores(own[12:]).max()
+
+    with pytest.raises(ConfigError, match="compares with no beats; add code_distance"):
+        adapted_scores(Scorer(model, {"mae": 1}, coreset), beats, minutes=2)
+    with pytest.raises(ConfigError, match="of no records"):
+        adapted_scores(scorer, train, minutes=2)
 
 
 def test_what_a_score_lacks_is_said() -> None:

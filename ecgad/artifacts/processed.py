@@ -4,7 +4,7 @@ Of each split there are `beats_<split>.npy` (float32, (n_beats, n_leads, n_sampl
 `labels_<split>.npy` (int8, 1 = anomalous, 0 = normal; of length 0 without labels),
 `symbols_<split>.npy` (the classes) and `rows_<split>.npy` (where the source has the beat), and,
 where the source knows them, the further fields of `ecgad.data.beats.Beats`: records, patients,
-samples, annotations, rr, lengths. The first axis is the beat in all of them.
+samples, times, annotations, rr, lengths. The first axis is the beat in all of them.
 """
 
 import os

@@ -16,6 +16,7 @@ PER_BEAT = (
     "records",
     "patients",
     "samples",
+    "times",
     "annotations",
     "rr",
     "lengths",
@@ -36,6 +37,7 @@ class Beats:
 
     records, patients: str, (n_beats,): the recording that the beat was cut from, and the person.
     samples: int64, (n_beats,): where the R peak or annotation lies in the recording as published.
+    times: float64, (n_beats,): the same in seconds from the recording's start.
     annotations: str, (n_beats,): the annotation's own symbol.
     rr: float32, (n_beats, 2): previous and next RR interval in seconds; NaN at a record's ends.
     lengths: int32, (n_beats,): how many samples are ECG; what follows them is padding.
@@ -54,6 +56,7 @@ class Beats:
     records: np.ndarray | None = None
     patients: np.ndarray | None = None
     samples: np.ndarray | None = None
+    times: np.ndarray | None = None
     annotations: np.ndarray | None = None
     rr: np.ndarray | None = None
     lengths: np.ndarray | None = None

@@ -109,6 +109,7 @@ def read_record(header: Header, config: PtbdbConfig, name_width: int = 0) -> Par
         records=np.full(len(rows), header.name, f"<U{max(name_width, len(header.name))}"),
         patients=np.full(len(rows), patient_of(header), f"<U{WIDTH}"),
         samples=peaks.samples[rows],
+        times=peaks.samples[rows] / header.sampling_rate,
         rr=rr[rows],
         lengths=cut.lengths,
         sampling_rate=leads.sampling_rate,

@@ -82,6 +82,7 @@ def read_record(header: Header, config: WfdbConfig, name_width: int = 0) -> Part
         records=np.full(len(rows), header.name, f"<U{width}"),
         patients=np.full(len(rows), patient, f"<U{width}"),
         samples=annotations.samples[rows],
+        times=annotations.samples[rows] / header.sampling_rate,
         annotations=annotations.symbols[rows],
         rr=rr[rows],
         lengths=None if cut.lengths is None else cut.lengths[wanted[cut.kept]],

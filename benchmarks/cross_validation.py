@@ -1,0 +1,194 @@
+"""What was tried on training and validation beats alone, by cross-validation.
+
+Five folds: of whole records where the beats are of records, else of beats. A network is trained on
+the normal beats of four of them and scores all beats of the fifth. Test beats are not even read,
+where they are in files of their own.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+from torch.nn import functional
+from trial_networks import NETWORKS, Penalised
+
+from ecgad.config import Experiment, load_experiment
+from ecgad.data import Beats, open_source, read_beats
+from ecgad.data.scaling import Scaler
+from ecgad.data.splits import Dealer, sides_of_recordings
+from ecgad.models import Autoencoder, build_model
+from ecgad.scoring import Scorer, adapted_scores, choose_coreset
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+FOLDS = 5
+# The part of a record that a detector may adapt to, unlabelled (ANSI/AAMI EC57), in minutes.
+ADAPTATION = 5
+# In units of the standard deviation of training normals.
+NOISE = 0.3
+# Which part of the samples is hidden from a network that is to fill it in.
+MASKED = 0.25
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A way to detect: a config, options on top of it, and what no config can say.
+
+    network: of NETWORKS; None: that of the config. corrupt: what is done to beats that a network
+    sees in training, `none`, `noise` or `mask`. adapt: what the first five minutes of a record are
+    used for, `codes` (as by evaluation.adaptation_minutes) or `scores` (later ones are divided by
+    the median there); None: nothing.
+    """
+
+    name: str
+    config: str
+    what: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    network: str | None = None
+    corrupt: str = "none"
+    adapt: str | None = None
+    seeds: int = 3
+
+
+def cross_validate(trial: Trial, raw: Path) -> list[dict[str, float]]:
+    """AUROC and average precision, and more for beats of records, seed by seed."""
+    overrides = [f"{key}={value}" for key, value in trial.options.items()]
+    overrides += [f"data.raw_dir={raw}"]
+    found = []
+    for seed in range(trial.seeds):
+        experiment = load_experiment(CONFIGS / f"{trial.config}.yaml", overrides, seed)
+        beats = known_beats(experiment)
+        scores = np.empty(len(beats))
+        for train, held_out in folds(beats, seed):
+            scores[held_out] = fold_scores(trial, experiment, beats, train, held_out)
+        found.append(measures(beats, scores))
+    return found
+
+
+def known_beats(experiment: Experiment) -> Beats:
+    """The beats of training and validation."""
+    source = open_source(experiment)
+    split = experiment.data.split
+    sides = sides_of_recordings(source.recordings, split, experiment.seed)
+    if sides is not None:
+        headers = [header for header in source.headers if sides[header.name] != "test"]
+        source = replace(source, headers=headers)
+    dealer = Dealer(split, experiment.seed, sides)
+    parts = []
+    for part in read_beats(source):
+        dealt = dealer.deal(part.beats)
+        places = np.concatenate([dealt["train"], dealt["validation"]])
+        parts.append(part.beats.take(np.sort(places)))
+    return Beats.concatenate(parts)
+
+
+def folds(beats: Beats, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places of the normals to train on and of all beats to score, fold by fold."""
+    assert beats.labels is not None
+    if beats.records is None:
+        dealt = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+        pairs = dealt.split(beats.rows, beats.symbols)
+    else:
+        # Records differ in how many anomalies they hold: the folds are those of every trial.
+        pairs = GroupKFold(FOLDS, shuffle=True, random_state=0).split(
+            beats.rows, groups=beats.records
+        )
+    for train, held_out in pairs:
+        yield train[beats.labels[train] == 0], held_out
+
+
+def fold_scores(
+    trial: Trial, experiment: Experiment, beats: Beats, train: np.ndarray, held_out: np.ndarray
+) -> np.ndarray:
+    """Scores, (n_held_out,), by a network trained on the others."""
+    scaling = experiment.data.scaling
+    scaler = Scaler.fit(beats.beats[train], scaling.method, scaling.per)
+    known = replace(beats.take(train), beats=scaler.transform(beats.beats[train]))
+    model = fit(trial, experiment, known)
+    coreset = choose_coreset(model, known, experiment.training, experiment.seed)
+
+    config = experiment.evaluation
+    scorer = Scorer(model, config.components, coreset, config.neighbours, beats.timing)
+    unknown = beats.take(held_out)
+    unknown = replace(unknown, beats=scaler.transform(unknown.beats))
+    if trial.adapt == "codes":
+        return adapted_scores(scorer, unknown, ADAPTATION)
+    scores = scorer.scores(unknown.beats, unknown.lengths)
+    if trial.adapt == "scores":
+        assert unknown.records is not None and unknown.times is not None
+        for record in np.unique(unknown.records):
+            of_record = unknown.records == record
+            later = unknown.times >= 60 * ADAPTATION
+            scores[of_record & later] /= np.median(scores[of_record & ~later])
+    return scores
+
+
+def fit(trial: Trial, experiment: Experiment, known: Beats) -> Autoencoder:
+    """A network trained on scaled beats by the recipe of the config: all of its epochs."""
+    config, description = experiment.training, experiment.model
+    torch.manual_seed(experiment.seed)
+    beats = torch.from_numpy(known.beats)
+    _, n_leads, n_samples = known.beats.shape
+    model: Autoencoder
+    if trial.network is None:
+        model = build_model(description.kind, n_leads, n_samples, description.parameters)
+    else:
+        model = NETWORKS[trial.network](n_leads, n_samples, **description.parameters)
+    n_steps = config.epochs * -(-len(beats) // config.batch_size)
+    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, n_steps + 1)
+    model.train()
+    for _ in range(config.epochs):
+        for rows in torch.randperm(len(beats)).split(config.batch_size):
+            batch = beats[rows]
+            made = model(corrupted(batch, trial.corrupt, known.n_timing))
+            loss = functional.mse_loss(made, batch)
+            if isinstance(model, Penalised):
+                loss = loss + model.penalty
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+    return model.eval()
+
+
+def corrupted(batch: torch.Tensor, how: str, n_timing: int) -> torch.Tensor:
+    """Beats as a network sees them in training."""
+    if how == "noise":
+        return batch + NOISE * torch.randn_like(batch)
+    if how == "mask":
+        n_samples = batch.shape[2]
+        length = round(MASKED * n_samples)
+        starts = torch.randint(n_samples - length + 1, (len(batch), 1))
+        places = torch.arange(n_samples)
+        hidden = (places >= starts) & (places < starts + length)
+        seen = batch.masked_fill(hidden[:, None], 0.0)
+        n_ecg = batch.shape[1] - n_timing
+        return torch.cat([seen[:, :n_ecg], batch[:, n_ecg:]], dim=1)
+    return batch
+
+
+def measures(beats: Beats, scores: np.ndarray) -> dict[str, float]:
+    """What the held-out scores are worth, over all folds."""
+    assert beats.labels is not None
+    labels, symbols = beats.labels, beats.symbols
+    found = {
+        "auroc": float(roc_auc_score(labels, scores)),
+        "average_precision": float(average_precision_score(labels, scores)),
+    }
+    if beats.records is not None:
+        records = beats.records
+        of_records = [
+            roc_auc_score(labels[records == record], scores[records == record])
+            for record in np.unique(records)
+            if 0 < labels[records == record].mean() < 1
+        ]
+        found["auroc_records"] = statistics.mean(map(float, of_records))
+        chosen = (labels == 0) | (symbols == "V")
+        false_alarms, sensitivity, _ = roc_curve(labels[chosen], scores[chosen])
+        found["sensitivity_v"] = float(np.interp(0.05, false_alarms, sensitivity))
+    return found
