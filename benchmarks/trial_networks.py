@@ -3,6 +3,7 @@
 Each maps beats (n_beats, n_leads, n_samples) to codes (n_beats, code_size) and back.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -143,7 +144,7 @@ class PatchAttention(Autoencoder):
         return patches.transpose(1, 2).flatten(2)[:, :, : self.n_samples]
 
 
-NETWORKS: dict[str, type[Autoencoder]] = {
+NETWORKS: dict[str, Callable[..., Autoencoder]] = {
     "variational": Variational,
     "vector_quantised": VectorQuantised,
     "dilated_residual": DilatedResidual,
