@@ -51,7 +51,7 @@ class Trial:
     network: str | None = None
     corrupt: str = "none"
     adapt: str | None = None
-    seeds: int = 3
+    seeds: int = 2
 
 
 def cross_validate(trial: Trial, raw: Path) -> list[dict[str, float]]:

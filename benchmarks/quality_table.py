@@ -190,22 +190,26 @@ CROSS_VALIDATED: dict[str, list[Trial]] = {
         ),
     ],
     ARCHIVE: [
-        Trial("cv_archive", "ecg5000_archive", "recommended, one network"),
+        Trial("cv_archive", "ecg5000_archive", "recommended, one network", seeds=3),
         Trial(
             "cv_archive_small",
             "ecg5000_archive",
             "a code of 4",
             {"model.dense.code_size": "4"},
+            seeds=3,
         ),
         Trial(
             "cv_archive_large",
             "ecg5000_archive",
             "a code of 16",
             {"model.dense.code_size": "16"},
+            seeds=3,
         ),
-        Trial("cv_archive_noise", "ecg5000_archive", "denoising", corrupt="noise"),
-        Trial("cv_archive_mask", "ecg5000_archive", "masked training", corrupt="mask"),
-        Trial("cv_archive_vae", "ecg5000_archive", "variational code", network="variational"),
+        Trial("cv_archive_noise", "ecg5000_archive", "denoising", corrupt="noise", seeds=3),
+        Trial("cv_archive_mask", "ecg5000_archive", "masked training", corrupt="mask", seeds=3),
+        Trial(
+            "cv_archive_vae", "ecg5000_archive", "variational code", network="variational", seeds=3
+        ),
     ],
 }
 HIDDEN = (0.01, 0.05, 0.10)
