@@ -3,7 +3,7 @@
 Each maps beats (n_beats, n_leads, n_samples) to codes (n_beats, code_size) and back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,8 +12,6 @@ from torch.nn import functional
 
 from ecgad.models import Autoencoder
 from ecgad.models.dense import DenseAutoencoder
-
-LAYERS = (128, 64)
 
 
 class Penalised(DenseAutoencoder):
@@ -27,11 +25,13 @@ class Variational(Penalised):
 
     BETA = 0.01
 
-    def __init__(self, n_leads: int, n_samples: int, code_size: int, **_: Any) -> None:
-        super().__init__(n_leads, n_samples, LAYERS, code_size)
+    def __init__(
+        self, n_leads: int, n_samples: int, code_size: int, layers: Sequence[int] = (64,), **_: Any
+    ) -> None:
+        super().__init__(n_leads, n_samples, layers, code_size)
         assert isinstance(self.encoder, nn.Sequential)
         self.encoder = self.encoder[:-2]
-        self.gaussian = nn.Linear(LAYERS[-1], 2 * code_size)
+        self.gaussian = nn.Linear(layers[-1], 2 * code_size)
 
     def encode(self, beats: Tensor) -> Tensor:
         mean, log_variance = self.gaussian(self.encoder(beats)).chunk(2, dim=1)
@@ -50,8 +50,10 @@ class VectorQuantised(Penalised):
 
     PARTS, ENTRIES, COMMITMENT = 4, 128, 0.25
 
-    def __init__(self, n_leads: int, n_samples: int, code_size: int, **_: Any) -> None:
-        super().__init__(n_leads, n_samples, LAYERS, code_size)
+    def __init__(
+        self, n_leads: int, n_samples: int, code_size: int, layers: Sequence[int] = (64,), **_: Any
+    ) -> None:
+        super().__init__(n_leads, n_samples, layers, code_size)
         self.books = nn.Parameter(torch.randn(self.PARTS, self.ENTRIES, code_size // self.PARTS))
 
     def decode(self, codes: Tensor) -> Tensor:
