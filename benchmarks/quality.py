@@ -173,6 +173,7 @@ def render(found: Found, tried: Tried) -> str:
                 lines.append(line_of(row, found[row.name]))
                 lines += baseline_lines(found[row.name])
         parts.append("\n".join(lines) + "\n")
+        parts += ahead_of(rows[0], found)
         parts += classes_of(rows[0], found)
     parts.append("## False alarms promised and observed\n\n" + promises(found))
     parts.append("## Training on beats that are not clean\n\n" + contamination(found))
@@ -185,13 +186,13 @@ COLUMNS = "| | AUROC | average precision | accuracy | balanced accuracy | seeds 
 MEASURES = ("auroc", "average_precision", "accuracy", "balanced_accuracy")
 
 
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation over seeds."""
+def spread(values: list[float], sign: str = "") -> str:
+    """Mean and standard deviation over seeds. sign: `+` where a difference has one always."""
     if any(value is None for value in values):
         return "-"
     if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+        return f"{values[0]:{sign}.4f}"
+    return f"{statistics.mean(values):{sign}.4f} ± {statistics.stdev(values):.4f}"
 
 
 def line_of(row: Row, metrics: list[dict[str, Any]]) -> str:
@@ -212,6 +213,29 @@ def baseline_lines(metrics: list[dict[str, Any]]) -> list[str]:
         title = name.replace("_", " ") + part
         lines.append(f"| {title} | {' | '.join(cells)} | {len(entries)} |")
     return lines
+
+
+def ahead_of(row: Row, found: Found) -> list[str]:
+    """By how much the recommended config is ahead of the best baseline, on the same beats."""
+    metrics = found[row.name]
+    if not metrics or not metrics[0]["baselines"]:
+        return []
+    words = []
+    for measure, title in (("auroc", "AUROC"), ("average_precision", "average precision")):
+        of_baselines = {
+            name: [m["baselines"][name][measure] for m in metrics]
+            for name in metrics[0]["baselines"]
+        }
+        best = max(of_baselines, key=lambda name: statistics.mean(of_baselines[name]))
+        ahead = [
+            m["test"][measure] - value for m, value in zip(metrics, of_baselines[best], strict=True)
+        ]
+        n_ahead = sum(difference > 0 for difference in ahead)
+        words.append(
+            f"{title} {spread(ahead, '+')} over {best.replace('_', ' ')}, ahead for {n_ahead} of "
+            f"{len(ahead)} seeds"
+        )
+    return [f"Recommended less the best baseline, seed by seed: {'; '.join(words)}.\n"]
 
 
 def classes_of(row: Row, found: Found) -> list[str]:
