@@ -376,6 +376,11 @@ class ModelConfig(Section):
         return getattr(self, self.kind).model_dump()
 
 
+# What `training.contamination` trims besides: the worst reconstructed beats are not all anomalous,
+# and a few anomalous ones that are left suffice for the network to learn their kind.
+TRIM_MARGIN = 0.06
+
+
 class TrainingConfig(Section):
     epochs: PositiveInt = 100
     batch_size: PositiveInt = 64
@@ -399,14 +404,19 @@ class TrainingConfig(Section):
         0.0,
         ge=0,
         le=0.3,
-        description="which share of the normal training beats may be anomalous; three times that "
-        "share of each batch, the worst reconstructed, is not learned from",
+        description="which share of the normal training beats may be anomalous; so many and "
+        f"{TRIM_MARGIN:.0%} more, the worst reconstructed, are not learned from",
     )
     coreset: PositiveInt | None = Field(
         None,
         description="training normals kept in the checkpoint for scores that compare with them; "
         "null: up to 10,000",
     )
+
+    @property
+    def trimmed(self) -> float:
+        """Which share of the normal training beats is not learned from."""
+        return self.contamination + TRIM_MARGIN if self.contamination else 0.0
 
 
 # `ecgad.scoring.COMPONENTS`, which is not imported here since it needs torch.

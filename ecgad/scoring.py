@@ -24,8 +24,6 @@ BATCH = 1024
 # A coreset holds no more beats, and no more numbers in the codes of a member: some 20 MB.
 CORESET_BEATS = 10_000
 CORESET_NUMBERS = 5_000_000
-# How many times `training.contamination` is kept out of it: the worst are not all anomalous.
-CORESET_TRIM = 2
 
 # Of a patient's own unlabelled beats, those with the highest scores may be anomalous.
 ADAPTATION_TRIM = 0.2
@@ -136,14 +134,14 @@ class Coreset:
 def choose_coreset(model: Autoencoder, train: Beats, config: TrainingConfig, seed: int) -> Coreset:
     """Normals of the scaled training split at random, as the trained model sees them.
 
-    CORESET_TRIM times `training.contamination` of them, the worst reconstructed, cannot be chosen.
-    Raises ConfigError where there are fewer than `training.coreset`.
+    The share `config.trimmed` of them, the worst reconstructed, cannot be chosen. Raises ConfigError
+    where there are fewer than `training.coreset`.
     """
     places = train.normals
-    if config.contamination:
+    if config.trimmed:
         normals = train.take(places)
         errors = Scorer(model, {"mae": 1}, None).scores(normals.beats, normals.lengths)
-        kept = max(1, round((1 - CORESET_TRIM * config.contamination) * len(places)))
+        kept = max(1, round((1 - config.trimmed) * len(places)))
         places = np.sort(places[np.argsort(errors)[:kept]])
     size = config.coreset
     if size is None:

@@ -25,9 +25,6 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 # Scoring needs no gradients, so that a large batch costs little memory.
 VALIDATION_BATCH = 4096
-# How many times `training.contamination` is trimmed: the worst beats are not all anomalous, and no
-# more than there are would leave enough of them for the network to learn.
-TRIM = 2
 
 
 @dataclass
@@ -99,7 +96,7 @@ def fit(
     """
     state = state or TrainingState()
     loss_of = LOSSES[config.loss]
-    n_kept = max(1, round((1 - TRIM * config.contamination) * len(train)))
+    n_kept = max(1, round((1 - config.trimmed) * len(train)))
     # The first epoch sees all beats: an untrained network tells none of them apart.
     n_batches = [math.ceil(n / config.batch_size) for n in (len(train), n_kept)]
     optimizer = _optimizer(model, config)
@@ -116,7 +113,7 @@ def fit(
         generator, noise_generator = _generators(seed, epoch, train.device)
 
         kept = torch.arange(len(train))
-        if config.contamination and epoch > 1:
+        if config.trimmed and epoch > 1:
             kept = best_reconstructed(model, train, config.loss, n_kept)
         model.train()
         total = torch.zeros((), dtype=torch.float64, device=train.device)

@@ -132,7 +132,7 @@ def test_the_worst_beats_are_not_learned_from() -> None:
         errors[contamination] = scores[270:].mean() / scores[:270].mean()
         train = Beats(beats, np.zeros(300, str), np.zeros(300, np.int8), np.arange(300))
         coreset = choose_coreset(model, train, config, seed=0)
-        assert len(coreset) == round((1 - 2 * contamination) * 300)
+        assert len(coreset) == round((1 - config.trimmed) * 300)
     assert errors[0.05] > 2 * errors[0.0]
 
 
