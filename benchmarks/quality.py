@@ -86,11 +86,10 @@ def run(rows: list[Row], seed: int, data: Path, out: Path) -> None:
     place = out / f"{rows[0].config}-{training_key(rows[0])}-seed{seed}"
     for row in rows:
         result = out / "results" / f"{row.name}-seed{seed}.json"
-        command = command_of(row, seed)
-        made_by = {"command": command, "config": settings_of(row.config)}
-        if result.exists() and json.loads(result.read_text())["made_by"] == made_by:
+        made_by = made_by_row(row, seed)
+        if load(result, made_by) is not None:
             continue
-        options = [*command, "--run-dir", str(place / "run"), "--quiet", "--json"]
+        options = [*command_of(row, seed), "--run-dir", str(place / "run"), "--quiet", "--json"]
         options += ["--set", f"data.raw_dir={data / raw_folder(row.config)}"]
         options += ["--set", f"data.processed_dir={place / 'data'}"]
         print(row.name, seed, flush=True)
@@ -109,8 +108,7 @@ def run(rows: list[Row], seed: int, data: Path, out: Path) -> None:
                 print(f"{row.name}, {seed}: {script} failed: {done.stderr[-TAIL:]}", flush=True)
                 break
         else:
-            result.parent.mkdir(parents=True, exist_ok=True)
-            result.write_text(json.dumps({"made_by": made_by, "metrics": json.loads(done.stdout)}))
+            save(result, made_by, json.loads(done.stdout))
     shutil.rmtree(place / "data", ignore_errors=True)
 
 
@@ -121,23 +119,39 @@ def raw_folder(config: str) -> str:
 
 def try_out(trial: Trial, data: Path, out: Path) -> None:
     """Cross-validate on training and validation beats, unless the result is there already."""
-    result = out / "results" / f"{trial.name}.json"
-    made_by = {"trial": asdict(trial), "config": settings_of(trial.config)}
-    if result.exists() and json.loads(result.read_text())["made_by"] == made_by:
-        return
-    print(trial.name, flush=True)
-    measured = cross_validate(trial, data / raw_folder(trial.config))
-    result.parent.mkdir(parents=True, exist_ok=True)
-    result.write_text(json.dumps({"made_by": made_by, "measured": measured}))
+    if not tried_out(trial, out):
+        print(trial.name, flush=True)
+        measured = cross_validate(trial, data / raw_folder(trial.config))
+        save(out / "results" / f"{trial.name}.json", made_by_trial(trial), measured)
 
 
 def tried_out(trial: Trial, out: Path) -> list[dict[str, float]]:
     """What cross-validation measured, seed by seed; nothing where it is not done."""
-    path = out / "results" / f"{trial.name}.json"
-    measured: list[dict[str, float]] = []
-    if path.exists():
-        measured = json.loads(path.read_text())["measured"]
-    return measured
+    return load(out / "results" / f"{trial.name}.json", made_by_trial(trial)) or []
+
+
+def made_by_trial(trial: Trial) -> dict[str, Any]:
+    """What a cross-validation depends on."""
+    return {"trial": asdict(trial), "config": settings_of(trial.config)}
+
+
+def made_by_row(row: Row, seed: int) -> dict[str, Any]:
+    """What a run depends on."""
+    return {"command": command_of(row, seed), "config": settings_of(row.config)}
+
+
+def save(result: Path, made_by: dict[str, Any], measured: Any) -> None:
+    """Write a result, with what it was made by."""
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps({"made_by": made_by, "measured": measured}))
+
+
+def load(result: Path, made_by: dict[str, Any]) -> Any:
+    """The result in that file; None where there is none, or one made by something else."""
+    if not result.exists():
+        return None
+    content = json.loads(result.read_text())
+    return content["measured"] if content["made_by"] == made_by else None
 
 
 def command_of(row: Row, seed: int) -> list[str]:
@@ -150,8 +164,11 @@ def command_of(row: Row, seed: int) -> list[str]:
 
 def results(row: Row, out: Path) -> list[dict[str, Any]]:
     """`metrics.json` of the seeds that are done."""
-    paths = [out / "results" / f"{row.name}-seed{seed}.json" for seed in range(row.seeds)]
-    return [json.loads(path.read_text())["metrics"] for path in paths if path.exists()]
+    found = [
+        load(out / "results" / f"{row.name}-seed{seed}.json", made_by_row(row, seed))
+        for seed in range(row.seeds)
+    ]
+    return [metrics for metrics in found if metrics is not None]
 
 
 Found = dict[str, list[dict[str, Any]]]

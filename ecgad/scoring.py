@@ -134,8 +134,8 @@ class Coreset:
 def choose_coreset(model: Autoencoder, train: Beats, config: TrainingConfig, seed: int) -> Coreset:
     """Normals of the scaled training split at random, as the trained model sees them.
 
-    The share `config.trimmed` of them, the worst reconstructed, cannot be chosen. Raises ConfigError
-    where there are fewer than `training.coreset`.
+    The share `config.trimmed` of them, the worst reconstructed, cannot be chosen. Raises
+    ConfigError where there are fewer than `training.coreset`.
     """
     places = train.normals
     if config.trimmed:
