@@ -266,7 +266,7 @@ def classes_of(row: Row, found: Found) -> list[str]:
         for symbol in classes
     )
     specificity = spread([m["test"]["specificity"] for m in metrics])
-    text = f"Sensitivity of the recommended config by class: {words}, at specificity {specificity}."
+    text = f"Sensitivity of the first row by class: {words}, at specificity {specificity}."
     if "mean_over_records" in metrics[0]["test"]:
         of_records = spread([m["test"]["mean_over_records"]["auroc"] for m in metrics])
         text += f" AUROC, mean over records: {of_records}."
