@@ -40,8 +40,8 @@ class Trial:
 
     network: of NETWORKS; None: that of the config. corrupt: what is done to beats that a network
     sees in training, `none`, `noise` or `mask`. adapt: what the first five minutes of a record are
-    used for, `codes` (as by evaluation.adaptation_minutes) or `scores` (later ones are divided by
-    the median there); None: nothing.
+    used for, `codes` (as by evaluation.adaptation_minutes) or `scores` (all of the record are
+    divided by the median there); None: nothing.
     """
 
     name: str
@@ -122,8 +122,9 @@ def fold_scores(
         assert unknown.records is not None and unknown.times is not None
         for record in np.unique(unknown.records):
             of_record = unknown.records == record
-            later = unknown.times >= 60 * ADAPTATION
-            scores[of_record & later] /= np.median(scores[of_record & ~later])
+            first = of_record & (unknown.times < 60 * ADAPTATION)
+            # Those first minutes as well: scores on two scales could not be ranked together.
+            scores[of_record] /= np.median(scores[first])
     return scores
 
 

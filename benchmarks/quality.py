@@ -4,7 +4,8 @@ python benchmarks/quality.py --data FOLDER [--out FOLDER] [--only NAME]... [--jo
 
 FOLDER has `ecg5000` with the files of ECG5000 and ecg.csv, and `mitdb` with the MIT-BIH records. A
 run that is done, with the same config and options, is not done again, so that the command can be
-given again after a break; every result says what it was made by. Processed beats are removed once
+given again after a break; every result says what it was made by. Changes of the code do not count:
+after one that moves results, give another folder. Processed beats are removed once
 the rows that share them are done, since those of MIT-BIH take some hundred megabytes.
 """
 

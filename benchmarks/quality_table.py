@@ -185,7 +185,7 @@ CROSS_VALIDATED: dict[str, list[Trial]] = {
         Trial(
             "cv_ds1_relative",
             "mitdb_inter_patient",
-            "scores relative to the first five minutes of a record",
+            "scores over the median of the first five minutes of a record",
             adapt="scores",
         ),
     ],
