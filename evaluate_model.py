@@ -2,6 +2,7 @@
 
 import time
 
+from ecgad import ranks
 from ecgad.cli import Run, script
 
 
@@ -15,45 +16,52 @@ def evaluate(run: Run) -> None:
     from ecgad.summaries import evaluate_tables
 
     experiment = run.experiment
-    splits = manifest.require(experiment.processed_dir, "preprocess", experiment.data_settings)
-    path = run.run_dir / runs.BEST
-    checkpoint = runs.load_checkpoint(path)
-    model = restore_model(checkpoint, path)
-    trained = manifest.require(run.run_dir, "train", experiment.training_settings)
-    manifest.check_same(
-        trained["inputs"], splits["outputs"], f"{path} was trained on", "train_model.py"
-    )
-    stage = manifest.Stage(
-        "evaluate",
-        run.run_dir,
-        experiment.evaluation_settings,
-        inputs={runs.BEST: trained["outputs"][runs.BEST], **splits["outputs"]},
-    )
-    if not run.overwrite and stage.finished() is not None:
+    metrics = None
+    with ranks.together():
+        splits = manifest.require(experiment.processed_dir, "preprocess", experiment.data_settings)
+        path = run.run_dir / runs.BEST
+        checkpoint = runs.load_checkpoint(path)
+        model = restore_model(checkpoint, path)
+        trained = manifest.require(run.run_dir, "train", experiment.training_settings)
+        manifest.check_same(
+            trained["inputs"], splits["outputs"], f"{path} was trained on", "train_model.py"
+        )
+        stage = manifest.Stage(
+            "evaluate",
+            run.run_dir,
+            experiment.evaluation_settings,
+            inputs={runs.BEST: trained["outputs"][runs.BEST], **splits["outputs"]},
+        )
+        if not run.overwrite and stage.finished() is not None:
+            metrics = files.load_json(run.run_dir / runs.METRICS)
+        elif ranks.RANK == 0:
+            files.check_writable(run.run_dir)
+    if metrics is not None:
         run.say(f"{run.run_dir} is evaluated already, with the same model, splits and settings")
-        metrics = files.load_json(run.run_dir / runs.METRICS)
         run.result(metrics, *evaluate_tables(metrics))
         return
-    files.check_writable(run.run_dir)
 
     from ecgad.baselines import run_baselines
     from ecgad.data.splits import SPLITS
     from ecgad.examples import choose_examples, choose_to_encode
     from ecgad.metrics import baseline_entries, evaluate_scores, patients_in_both
-    from ecgad.scoring import adapted_scores, encode, reconstruct
+    from ecgad.scoring import adapted_scores, encode, reconstruct, shared_scores
     from ecgad.thresholds import choose_threshold, relative_to_record, to_dict
     from ecgad.training import pick_device
 
     config = experiment.evaluation
-    model.to(pick_device(run.device))
-    scorer = restore_scorer(model, checkpoint, path, config.components, config.neighbours)
-    beats = {split: processed.load_split(experiment.processed_dir, split) for split in SPLITS}
+    with ranks.together():
+        model.to(pick_device(run.device))
+        scorer = restore_scorer(model, checkpoint, path, config.components, config.neighbours)
+        beats = {split: processed.load_split(experiment.processed_dir, split) for split in SPLITS}
     started = time.perf_counter()
-    scores = {split: scorer.scores(part.beats, part.lengths) for split, part in beats.items()}
+    scores = {split: shared_scores(scorer, beats[split]) for split in SPLITS}
     if minutes := config.adaptation_minutes:
         for split in ("validation", "test"):
             scores[split] = adapted_scores(scorer, beats[split], minutes)
     seconds = time.perf_counter() - started
+    if ranks.RANK > 0:
+        return
     if running := config.running_beats:
         scores = {
             split: relative_to_record(of_split, beats[split].records, running)
@@ -105,4 +113,4 @@ def evaluate(run: Run) -> None:
 
 
 if __name__ == "__main__":
-    script(evaluate)
+    script(evaluate, by_ranks=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ecgad import ranks
 from ecgad.config import Experiment, load_experiment
 from ecgad.errors import ConfigError, UserError
 
@@ -58,6 +59,8 @@ class Run:
 
     def result(self, summary: dict[str, Any], *readable: "RenderableType") -> None:
         """Print the stage's result: readable, or with --json as one line."""
+        if ranks.RANK > 0:
+            return
         if self.json:
             print(json.dumps(summary, allow_nan=False))
             return
@@ -103,10 +106,11 @@ class Run:
             yield show
 
 
-def script(stage: Callable[..., None]) -> None:
+def script(stage: Callable[..., None], by_ranks: bool = False) -> None:
     """Run `stage(run, **options)` as a command-line program, and exit with its code.
 
     The stage's docstring is the help text; its parameters after `run` are options of its own.
+    by_ranks: whether torchrun may start it as several processes.
     """
 
     def command(
@@ -150,9 +154,12 @@ def script(stage: Callable[..., None]) -> None:
                 device=device.value,
                 overwrite=overwrite,
                 json=json,
-                quiet=quiet,
+                quiet=quiet or ranks.RANK > 0,
             )
-            stage(run, **options)
+            if ranks.SIZE > 1 and not by_ranks:
+                raise ConfigError("torchrun is for training and evaluation; run this without it")
+            with ranks.joined(run.device):
+                stage(run, **options)
         except UserError as error:
             return _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
@@ -181,5 +188,6 @@ def script(stage: Callable[..., None]) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    if ranks.RANK == 0:
+        print("error: " + " ".join(message.split()), file=sys.stderr)
     return code

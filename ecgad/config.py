@@ -407,6 +407,16 @@ class TrainingConfig(Section):
         description="which share of the normal training beats may be anomalous; so many and "
         f"{TRIM_MARGIN:.0%} more, the worst reconstructed, are not learned from",
     )
+    precision: Literal["float32", "bfloat16", "auto"] = Field(
+        "float32",
+        description="of the network in training; weights and losses are float32 always. auto: "
+        "bfloat16 where docs/performance.md shows that it pays",
+    )
+    memory_budget_mb: PositiveInt = Field(
+        1024,
+        description="normal beats of training and validation that take more are streamed from "
+        "their files, in shuffled blocks",
+    )
     coreset: PositiveInt | None = Field(
         None,
         description="training normals kept in the checkpoint for scores that compare with them; "

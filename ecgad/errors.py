@@ -27,3 +27,11 @@ class MismatchError(UserError):
 
 class DivergedError(UserError):
     """The training loss is no longer a finite number."""
+
+
+class RankError(UserError):
+    """Of several processes that work on one thing, one has failed; all end as it does."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

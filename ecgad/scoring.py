@@ -14,13 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecgad import ranks
+from ecgad.artifacts.files import read_rows
 from ecgad.config import TrainingConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError, FileError
+from ecgad.feeding import read_ahead
 from ecgad.models import Autoencoder
 
 # Fixed, since the last digits of a score may depend on it.
 BATCH = 1024
+BATCHES_READ = 16
 # A coreset holds no more beats, and no more numbers in the codes of a member: some 20 MB.
 CORESET_BEATS = 10_000
 CORESET_NUMBERS = 5_000_000
@@ -139,8 +143,7 @@ def choose_coreset(model: Autoencoder, train: Beats, config: TrainingConfig, see
     """
     places = train.normals
     if config.trimmed:
-        normals = train.take(places)
-        errors = Scorer(model, {"mae": 1}, None).scores(normals.beats, normals.lengths)
+        errors = Scorer(model, {"mae": 1}, None).scores(train.beats, train.lengths)[places]
         kept = max(1, round((1 - config.trimmed) * len(places)))
         places = np.sort(places[np.argsort(errors)[:kept]])
     size = config.coreset
@@ -263,27 +266,38 @@ class Scorer:
         return Scorer(self.model, self.components, Coreset(members), self.neighbours, self.timing)
 
 
+def shared_scores(scorer: Scorer, beats: Beats) -> np.ndarray:
+    """Scores, float64 (n_beats,), of scaled beats, of which each rank scores its share."""
+    first, last = ranks.share(len(beats), BATCH)
+    lengths = None if beats.lengths is None else beats.lengths[first:last]
+    return ranks.gathered(scorer.scores(beats.beats[first:last], lengths))
+
+
 def adapted_scores(scorer: Scorer, beats: Beats, minutes: float) -> np.ndarray:
     """Scores, float64 (n_beats,), of scaled beats of records, each by a score of its own.
 
     The first `minutes` of a record are scored by `scorer` as it is, what follows by what it is when
-    adapted to them: the part of a record that ANSI/AAMI EC57 grants for it. Raises ConfigError
-    where the beats are not of records, or the score cannot be adapted.
+    adapted to them: the part of a record that ANSI/AAMI EC57 grants for it. Records are shared out
+    among the ranks. Raises ConfigError where the beats are not of records, or the score cannot be
+    adapted.
     """
     if beats.times is None or beats.records is None:
         raise ConfigError(
             "evaluation.adaptation_minutes: these beats are of no records; leave it out"
         )
     records, early = np.asarray(beats.records), np.asarray(beats.times) < 60 * minutes
-    scores = scorer.scores(beats.beats, beats.lengths)
-    for record in np.unique(records):
+    adapted = np.full((1, len(beats)), np.nan)
+    for record in np.unique(records)[ranks.RANK :: ranks.SIZE]:
         first = beats.take(np.flatnonzero((records == record) & early))
         places = np.flatnonzero((records == record) & ~early)
         if len(first) and len(places):
             later = beats.take(places)
             own = scorer.adapted(first.beats, first.lengths)
-            scores[places] = own.scores(later.beats, later.lengths)
-    return scores
+            adapted[0, places] = own.scores(later.beats, later.lengths)
+    # Each beat was scored by one rank at most.
+    by_rank = ranks.gathered(adapted)
+    scored = ~np.isnan(by_rank).all(axis=0)
+    return np.where(scored, np.nansum(by_rank, axis=0), shared_scores(scorer, beats))
 
 
 def _on_scale(name: str, known: Seen, neighbours: int) -> tuple[Component, float]:
@@ -321,16 +335,15 @@ def observe(
         codes = member.encode(batch)
         if "codes" in needed:
             parts["codes"].append(codes.cpu())
-        intervals = batch[:, batch.shape[1] - len(timing) :].mean(dim=2).cpu()
-        if "timing" in needed:
-            parts["timing"].append(intervals)
-        if "before" in needed:
-            parts["before"].append(intervals[:, before(timing)])
+        if needed & {"timing", "before"}:
+            intervals = batch[:, batch.shape[1] - len(timing) :].mean(dim=2).cpu()
+            parts.get("timing", []).append(intervals)
+            parts.get("before", []).append(intervals[:, before(timing)])
         if not wanted:
             continue
         errors = (member.decode(codes) - batch).abs()
         if lengths is None:
-            counts = torch.full((len(batch),), errors[0].numel(), device=batch.device)
+            counts = torch.full((len(batch),), batch.shape[1] * batch.shape[2], device=batch.device)
         else:
             of_batch = torch.from_numpy(lengths[start : start + BATCH].astype(np.int64))
             of_batch = of_batch.to(batch.device)
@@ -357,7 +370,12 @@ def reconstruct(model: Autoencoder, beats: np.ndarray) -> np.ndarray:
 
 
 def _batches(model: Autoencoder, beats: np.ndarray) -> Iterator[tuple[int, Tensor]]:
-    """Beats, some at a time, with the place of the first of them."""
+    """Beats, some at a time, with the place of the first of them; a thread reads ahead."""
     device = next(model.parameters()).device
-    for start in range(0, len(beats), BATCH):
-        yield start, torch.from_numpy(np.array(beats[start : start + BATCH])).to(device)
+    starts = range(0, max(1, len(beats)), BATCH * BATCHES_READ)
+    chunks = read_ahead(lambda at: read_rows(beats, slice(at, at + starts.step)), starts)
+    for start, chunk in zip(starts, chunks, strict=True):
+        # An empty share of beats is one empty batch.
+        for place in range(0, max(1, len(chunk)), BATCH):
+            batch = torch.from_numpy(chunk[place : place + BATCH])
+            yield start + place, batch.to(device)

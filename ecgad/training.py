@@ -1,6 +1,5 @@
-"""Training of an autoencoder, one epoch at a time. Knows tensors, no files."""
+"""Training of an autoencoder, one epoch at a time, by one process or by several ranks."""
 
-import copy
 import math
 import os
 import time
@@ -12,19 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import lr_scheduler
 
+from ecgad import ranks
 from ecgad.config import TrainingConfig
 from ecgad.errors import ConfigError, DivergedError
+from ecgad.feeding import Held, Normals
 from ecgad.models import Autoencoder
+from ecgad.models.synced import synced
+from ecgad.optimizers import Optimizer
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "mae": functional.l1_loss,
     "mse": functional.mse_loss,
     "huber": functional.huber_loss,
 }
-# Scoring needs no gradients, so that a large batch costs little memory.
-VALIDATION_BATCH = 4096
 
 
 @dataclass
@@ -34,7 +34,6 @@ class TrainingState:
     epoch: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
-    scheduler: dict[str, Any] = field(default_factory=dict)
     best_epoch: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -79,10 +78,32 @@ def prepare(device: torch.device, seed: int) -> None:
         torch.use_deterministic_algorithms(True)
 
 
+class Objective(nn.Module):
+    """What is minimised: the mean loss over a batch, summed over the members."""
+
+    def __init__(self, model: Autoencoder, loss: str, mixed: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.loss_of = LOSSES[loss]
+        self.mixed = mixed
+
+    def forward(self, seen: Tensor, beats: Tensor, n: int) -> Tensor:
+        """The part in the loss of `beats`, of a batch of `n`, made from what is `seen` of them.
+
+        seen, beats: (n_beats, n_leads, n_samples).
+        """
+        with torch.autocast(beats.device.type, torch.bfloat16, enabled=self.mixed):
+            made = [member(seen) for member in self.model.members]
+        # Members share the batch; the gradient of each is that of its own loss.
+        losses = [self.loss_of(member.float(), beats, reduction="sum") for member in made]
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        return loss / (n * self.model.n_leads * self.model.n_samples)
+
+
 def fit(
     model: Autoencoder,
-    train: Tensor,
-    validation: Tensor,
+    train: Normals | Tensor,
+    validation: Normals | Tensor,
     config: TrainingConfig,
     seed: int,
     state: TrainingState | None = None,
@@ -90,53 +111,62 @@ def fit(
     """Train `model` to reconstruct beats, and yield the state after each epoch.
 
     `train` and `validation` are normal beats, float32, (n_beats, n_leads, n_samples), on the
-    model's device. With a `state` of an earlier run, training goes on from there to the very
-    numbers of an uninterrupted one: what is drawn in an epoch depends on the seed and the epoch
-    alone. Raises DivergedError at the first epoch whose loss is not finite.
+    model's device or fed to it. With a `state` of an earlier run, training goes on from there to
+    the very numbers of an uninterrupted one: what is drawn in an epoch depends on the seed and the
+    epoch alone. Ranks get the losses of one process, but for rounding. Raises DivergedError at the
+    first epoch whose loss is not finite.
     """
     state = state or TrainingState()
-    loss_of = LOSSES[config.loss]
-    n_kept = max(1, round((1 - config.trimmed) * len(train)))
+    train = Held(train) if isinstance(train, Tensor) else train
+    validation = Held(validation) if isinstance(validation, Tensor) else validation
+    device = next(model.parameters()).device
+    mixed = mixes(config, model)
+    if mixed:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    n_kept = max(1, round((1 - config.trimmed) * train.n))
     # The first epoch sees all beats: an untrained network tells none of them apart.
-    n_batches = [math.ceil(n / config.batch_size) for n in (len(train), n_kept)]
-    optimizer = _optimizer(model, config)
-    scheduler = _scheduler(optimizer, config, n_batches[0] + (config.epochs - 1) * n_batches[1])
+    n_batches = [math.ceil(n / config.batch_size) for n in (train.n, n_kept)]
+    if ranks.SIZE > 1:
+        model = synced(model)
+    n_steps = n_batches[0] + (config.epochs - 1) * n_batches[1]
+    optimizer = Optimizer(model.parameters(), config, n_steps)
     if state.epoch:
         model.load_state_dict(state.weights)
         optimizer.load_state_dict(state.optimizer)
-        scheduler.load_state_dict(state.scheduler)
+    objective: nn.Module = Objective(model, config.loss, mixed)
+    if ranks.SIZE > 1:
+        # Statistics of batch normalisation are the same on all ranks without being sent round.
+        objective = nn.parallel.DistributedDataParallel(objective, forward_sync_buffers=False)
 
     while not state.finished(config):
         started = time.perf_counter()
         epoch = state.epoch + 1
-        learning_rate = optimizer.param_groups[0]["lr"]
-        generator, noise_generator = _generators(seed, epoch, train.device)
+        learning_rate, _ = optimizer.rates
+        generator, noise_generator = _generators(seed, epoch, device)
 
-        kept = torch.arange(len(train))
+        kept = None
         if config.trimmed and epoch > 1:
             kept = best_reconstructed(model, train, config.loss, n_kept)
         model.train()
-        total = torch.zeros((), dtype=torch.float64, device=train.device)
-        order = kept[torch.randperm(len(kept), generator=generator)].to(train.device)
-        for rows in order.split(config.batch_size):
-            beats = train[rows]
-            seen = beats
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        for batch in train.batches(config.batch_size, generator, kept):
+            seen = batch.beats
             if config.input_noise:
-                noise = torch.empty_like(beats).normal_(generator=noise_generator)
-                seen = beats + config.input_noise * noise
-            optimizer.zero_grad()
-            # Members share the batch; the gradient of each is that of its own loss.
-            losses = [loss_of(member(seen), beats) for member in model.members]
-            loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-            loss.backward()
+                # Drawn for the whole batch, so that it does not depend on the ranks.
+                noise = torch.empty((batch.n, *seen.shape[1:]), device=device)
+                noise.normal_(generator=noise_generator)
+                own = noise if batch.own is None else noise[batch.own]
+                seen = batch.beats + config.input_noise * own
+            loss = objective(seen, batch.beats, batch.n)
+            # Ranks average their gradients, and this is to be the sum.
+            (loss * ranks.SIZE if ranks.SIZE > 1 else loss).backward()
             if config.gradient_clip is not None:
                 for member in model.members:
                     nn.utils.clip_grad_norm_(member.parameters(), config.gradient_clip)
             optimizer.step()
-            scheduler.step()
-            total += loss.detach() * (len(rows) / len(model.members))
+            total += loss.detach() * (batch.n / len(model.members))
 
-        train_loss = float(total) / len(kept)
+        train_loss = ranks.total(float(total)) / (train.n if kept is None else n_kept)
         validation_loss = mean_loss(model, validation, config.loss)
         if not math.isfinite(train_loss) or not math.isfinite(validation_loss):
             raise DivergedError(
@@ -156,8 +186,7 @@ def fit(
         state = TrainingState(
             epoch=epoch,
             weights=weights,
-            optimizer=copy.deepcopy(optimizer.state_dict()),
-            scheduler=copy.deepcopy(scheduler.state_dict()),
+            optimizer=optimizer.state_dict(),
             best_epoch=epoch if better else state.best_epoch,
             best_weights=weights if better else state.best_weights,
             history=[*state.history, row],
@@ -165,35 +194,48 @@ def fit(
         yield state
 
 
+def mixes(config: TrainingConfig, model: Autoencoder) -> bool:
+    """Whether the network is computed in bfloat16; weights, loss and validation never are.
+
+    `auto` does so where docs/performance.md shows that it pays: for the CNN, on processors that
+    multiply matrices of bfloat16.
+    """
+    if config.precision != "auto":
+        return config.precision == "bfloat16"
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    able = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return on_cpu and able and all(member.mixed_precision_pays for member in model.members)
+
+
 @torch.no_grad()
-def best_reconstructed(model: Autoencoder, beats: Tensor, loss: str, n: int) -> Tensor:
+def best_reconstructed(model: Autoencoder, beats: Normals, loss: str, n: int) -> Tensor:
     """Places, in order, of the `n` of the beats (n_beats, n_leads, n_samples) with the lowest loss.
 
     Training on these alone, chosen anew before each epoch, is trimming as in Shen & Sanghavi 2019.
     """
     model.eval()
     members = model.members
-    by_beat = [
-        torch.stack([LOSSES[loss](member(batch), batch, reduction="none") for member in members])
-        for batch in beats.split(VALIDATION_BATCH)
-    ]
-    losses = torch.cat([losses.mean(dim=(0, 2, 3)) for losses in by_beat])
-    return losses.topk(n, largest=False).indices.sort().values.cpu()
+    by_beat = [np.empty(0, np.float32)]
+    for chunk in beats.chunks():
+        of_chunk = [LOSSES[loss](member(chunk), chunk, reduction="none") for member in members]
+        by_beat.append(torch.stack(of_chunk).mean(dim=(0, 2, 3)).cpu().numpy())
+    losses = torch.from_numpy(ranks.gathered(np.concatenate(by_beat)))
+    return losses.topk(n, largest=False).indices.sort().values
 
 
 @torch.no_grad()
-def mean_loss(model: Autoencoder, beats: Tensor, loss: str) -> float:
+def mean_loss(model: Autoencoder, beats: Normals | Tensor, loss: str) -> float:
     """The mean loss of the model in evaluation mode over beats (n_beats, n_leads, n_samples).
 
     Of an ensemble, the mean of its members' losses.
     """
     model.eval()
-    total = sum(
-        LOSSES[loss](member(batch), batch).double() * len(batch)
-        for batch in beats.split(VALIDATION_BATCH)
-        for member in model.members
-    )
-    return float(total) / (len(beats) * len(model.members))
+    beats = Held(beats) if isinstance(beats, Tensor) else beats
+    total = torch.zeros((), dtype=torch.float64, device=next(model.parameters()).device)
+    for chunk in beats.chunks():
+        for member in model.members:
+            total += LOSSES[loss](member(chunk), chunk).double() * len(chunk)
+    return ranks.total(float(total)) / (beats.n * len(model.members))
 
 
 def _generators(
@@ -202,30 +244,3 @@ def _generators(
     order_seed, noise_seed = np.random.SeedSequence([seed, epoch]).generate_state(2)
     order = torch.Generator().manual_seed(int(order_seed))
     return order, torch.Generator(device).manual_seed(int(noise_seed))
-
-
-def _optimizer(model: Autoencoder, config: TrainingConfig) -> torch.optim.Optimizer:
-    parameters, rate = model.parameters(), config.learning_rate
-    match config.optimizer:
-        case "adam":
-            return torch.optim.Adam(parameters, rate, fused=True)
-        case "adamw":
-            return torch.optim.AdamW(parameters, rate, fused=True)
-        case "nadam":
-            return torch.optim.NAdam(parameters, rate)
-        case "sgd":
-            # The usual momentum; one_cycle moves it between 0.85 and 0.95.
-            return torch.optim.SGD(parameters, rate, momentum=0.9)
-
-
-def _scheduler(
-    optimizer: torch.optim.Optimizer, config: TrainingConfig, n_steps: int
-) -> lr_scheduler.LRScheduler:
-    match config.schedule:
-        case "constant":
-            return lr_scheduler.ConstantLR(optimizer, factor=1.0)
-        case "cosine":
-            return lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
-        case "one_cycle":
-            # One step more than is taken: the scheduler refuses to be asked beyond its end.
-            return lr_scheduler.OneCycleLR(optimizer, config.learning_rate, n_steps + 1)

@@ -51,7 +51,7 @@ EVALUATION_OUTPUTS = [
 ]
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
 # A killed run loses no more than this, and small models do not spend their time on writing.
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
 

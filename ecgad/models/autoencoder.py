@@ -8,6 +8,8 @@ class Autoencoder(nn.Module):
 
     encoder: nn.Module
     decoder: nn.Module
+    # Whether bfloat16 made training faster, see docs/performance.md.
+    mixed_precision_pays = False
 
     def __init__(self, n_leads: int, n_samples: int) -> None:
         super().__init__()

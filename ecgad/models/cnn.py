@@ -15,7 +15,11 @@ class CnnAutoencoder(Autoencoder):
     normalisation and ReLU. A last dense layer maps its output, whose length pooling has rounded,
     to the beat, so that every beat comes back at its own length. Without a `code_size` there is no
     dense layer in the middle: the last feature map, flattened, is the code.
+
+    Layers are those for images, of height 1, since only these can be had in channels-last order.
     """
+
+    mixed_precision_pays = True
 
     def __init__(
         self,
@@ -35,38 +39,38 @@ class CnnAutoencoder(Autoencoder):
                 f"a CNN of depth {depth} halves the beat {depth} times and needs beats of at least "
                 f"{2**depth} samples, not {n_samples}; lower model.cnn.depth"
             )
-        same = kernel_size // 2
+        kernel, same = (1, kernel_size), (0, kernel_size // 2)
 
         def normalised(layer: nn.Module) -> list[nn.Module]:
-            return [layer, nn.BatchNorm1d(filters), nn.ReLU()]
+            return [layer, nn.BatchNorm2d(filters), nn.ReLU()]
 
         down: list[nn.Module] = []
         up: list[nn.Module] = []
         for level in range(depth):
             channels = n_leads if level == 0 else filters
-            down += normalised(nn.Conv1d(channels, filters, kernel_size, padding=same))
-            down += [nn.MaxPool1d(2)]
+            down += normalised(nn.Conv2d(channels, filters, kernel, padding=same))
+            down += [nn.MaxPool2d((1, 2))]
             if decoder == "transposed":
                 # Out: (length - 1) * 2 - 2 * same + kernel_size + 1 = 2 * length for an odd kernel.
                 up += normalised(
-                    nn.ConvTranspose1d(
-                        filters, filters, kernel_size, stride=2, padding=same, output_padding=1
+                    nn.ConvTranspose2d(
+                        filters, filters, kernel, (1, 2), padding=same, output_padding=(0, 1)
                     )
                 )
             else:
-                up += [nn.Upsample(scale_factor=2)]
-                up += normalised(nn.Conv1d(filters, filters, kernel_size, padding=same))
+                up += [nn.Upsample(scale_factor=(1, 2))]
+                up += normalised(nn.Conv2d(filters, filters, kernel, padding=same))
         to_code: list[nn.Module] = []
         from_code: list[nn.Module] = []
         if code_size is not None:
             to_code = [nn.Linear(filters * length, code_size)]
             from_code = [nn.Linear(code_size, filters * length), nn.ReLU()]
-        self.encoder = nn.Sequential(*down, nn.Flatten(), *to_code)
+        self.encoder = nn.Sequential(nn.Unflatten(2, (1, n_samples)), *down, nn.Flatten(), *to_code)
         self.decoder = nn.Sequential(
             *from_code,
-            nn.Unflatten(1, (filters, length)),
+            nn.Unflatten(1, (filters, 1, length)),
             *up,
-            nn.Conv1d(filters, n_leads, kernel_size, padding=same),
+            nn.Conv2d(filters, n_leads, kernel, padding=same),
             nn.Flatten(),
             nn.Linear(n_leads * (length << depth), n_leads * n_samples),
             nn.Sigmoid() if output == "sigmoid" else nn.Identity(),
