@@ -134,7 +134,7 @@ def _found(
     from ecgad.errors import MismatchError
 
     # After a restart, what --overwrite was to replace is replaced already.
-    resume = resume or ranks.RESTARTED
+    resume = resume or ranks.ATTEMPT > 0
     summary = checkpoint = None
     unfinished = (run.run_dir / runs.LAST).exists()
     try:

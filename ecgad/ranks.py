@@ -18,8 +18,8 @@ T = TypeVar("T")
 RANK = int(os.environ.get("RANK", "0"))
 SIZE = int(os.environ.get("WORLD_SIZE", "1"))
 LOCAL_RANK = int(os.environ.get("LOCAL_RANK", "0"))
-# torchrun has started all processes again, after one of them was lost.
-RESTARTED = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+# How often torchrun has started all processes again, after one of them was lost.
+ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 @contextmanager
@@ -42,7 +42,11 @@ def joined(device: str) -> Iterator[None]:
         )
     if cuda:
         torch.cuda.set_device(LOCAL_RANK)
-    dist.init_process_group("nccl" if cuda else "gloo")
+    # torchrun's store outlives a restart: without a prefix, ranks would look for lost ones.
+    store, _, _ = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(f"attempt {ATTEMPT}", store)
+    backend = "nccl" if cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=RANK, world_size=SIZE)
     try:
         yield
         # A rank that leaves early would look lost to the others.
