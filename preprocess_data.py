@@ -1,20 +1,31 @@
 """Stage 1: raw ECG to scaled training, validation and test beats."""
 
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
 from ecgad.cli import Run, script
 
 # Of records, to look at; some kilobytes each.
 MOST_STRETCHES = 64
 
 
-def preprocess(run: Run) -> None:
+def preprocess(
+    run: Run,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes that read.  [default: one for each core]")
+    ] = None,
+) -> None:
     """Read a source, split its beats, scale them, and write the splits.
 
     The scaling is fitted on the normal beats of the training split alone.
     """
     from collections import Counter
+    from contextlib import closing
 
     from ecgad.artifacts import files, manifest, processed
-    from ecgad.data import Stretch, open_source, read_beats
+    from ecgad.data import Part, Stretch, open_source, read_beats
     from ecgad.data.scaling import Spread
     from ecgad.data.splits import Dealer, hide_anomalies, sides_of_recordings
     from ecgad.summaries import preprocess_tables
@@ -42,11 +53,14 @@ def preprocess(run: Run) -> None:
     spread = Spread(config.scaling.per)
     left_out: Counter[str] = Counter()
     stretches: list[Stretch] = []
-    with processed.SplitWriter(stage.folder) as writer:
-        parts = read_beats(source)
+    with (
+        closing(read_beats(source, jobs)) as parts,
+        processed.SplitWriter(stage.folder) as writer,
+    ):
+        shown: Iterator[Part] = parts
         if source.recordings:
-            parts = run.counted(parts, len(source.recordings), "record")
-        for part in parts:
+            shown = run.counted(parts, len(source.recordings), "record")
+        for part in shown:
             for split, places in dealer.deal(part.beats).items():
                 beats = part.beats.take(places)
                 if split == "train":

@@ -33,6 +33,8 @@ def joined(device: str) -> Iterator[None]:
         return
     import torch
     import torch.distributed as dist
+    from torch._C._distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
 
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda and torch.cuda.device_count() <= LOCAL_RANK:
@@ -43,8 +45,8 @@ def joined(device: str) -> Iterator[None]:
     if cuda:
         torch.cuda.set_device(LOCAL_RANK)
     # torchrun's store outlives a restart: without a prefix, ranks would look for lost ones.
-    store, _, _ = next(dist.rendezvous("env://"))
-    store = dist.PrefixStore(f"attempt {ATTEMPT}", store)
+    store, _, _ = next(rendezvous("env://"))
+    store = PrefixStore(f"attempt {ATTEMPT}", store)
     backend = "nccl" if cuda else "gloo"
     dist.init_process_group(backend, store=store, rank=RANK, world_size=SIZE)
     try:

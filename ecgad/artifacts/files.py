@@ -1,8 +1,10 @@
 """Single files: written under a temporary name, flushed, then renamed; read without pickle."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ecgad.errors import ConfigError, FileError
+from ecgad.errors import ConfigError, FileError, UserError
 
 
 def check_writable(folder: Path) -> None:
@@ -27,20 +29,43 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def written(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` once it is whole."""
+def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` once it is whole.
+
+    size: how many bytes it will have, where that is known. Raises UserError, with the space that is
+    needed, where the disk is full; what was at `path` stays then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    so_far = free = 0
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+            except BaseException:
+                so_far = os.fstat(descriptor).st_size
+                free = shutil.disk_usage(path.parent).free
+                # Closing it writes what is still buffered, and a full disk has no room for that.
+                os.ftruncate(descriptor, 0)
+                raise
         # mkstemp lets only the owner read; a file that takes its place is as open as others are.
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        # Of several files that are open, each is thrown what befell one of them.
+        if (
+            isinstance(error, OSError)
+            and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            and error.filename in (None, str(path))
+        ):
+            needed = f"more than {so_far / 1e3:,.0f}" if size is None else f"{size / 1e3:,.0f}"
+            raise UserError(
+                f"the disk is full: {path} needs {needed} kB, and {free / 1e3:,.0f} kB are left; "
+                f"make room, or choose another folder"
+            ) from None
         raise
 
 
@@ -52,7 +77,7 @@ def _umask() -> int:
 
 def save_bytes(path: Path, content: bytes) -> None:
     """Write a file whole, or not at all."""
-    with written(path) as file:
+    with written(path, len(content)) as file:
         file.write(content)
 
 
@@ -76,15 +101,20 @@ def load_json(path: Path) -> Any:
 
 def save_array(path: Path, array: np.ndarray) -> None:
     """Write an array as `.npy`, without pickle."""
-    with written(path) as file:
-        np.save(file, array, allow_pickle=False)
+    # np.save would hide that a disk is full.
+    with written(path, array.nbytes) as file:
+        growing = GrowingArray(file, path)
+        growing.append(array)
+        growing.finish()
 
 
 class GrowingArray:
     """A `.npy` file that grows along its first axis, so that it need not fit into memory."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        """path: where the file will be."""
         self.file = file
+        self.path = path
         self.length = 0
         self.dtype: np.dtype | None = None
         self.shape: tuple[int, ...] = ()
@@ -95,7 +125,11 @@ class GrowingArray:
             self.dtype, self.shape = array.dtype, array.shape[1:]
             self._write_header()
         assert (array.dtype, array.shape[1:]) == (self.dtype, self.shape)
-        self.file.write(np.ascontiguousarray(array).data if array.size else b"")
+        try:
+            self.file.write(np.ascontiguousarray(array).data if array.size else b"")
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
         self.length += len(array)
 
     def finish(self) -> None:

@@ -109,8 +109,9 @@ class SplitWriter:
 
     def _array(self, split: str, name: str) -> files.GrowingArray:
         if name not in self.arrays[split]:
-            file = self._file(f"{name}_{split}.npy")
-            self.arrays[split][name] = files.GrowingArray(file)
+            file_name = f"{name}_{split}.npy"
+            file, path = self._file(file_name), self.folder / file_name
+            self.arrays[split][name] = files.GrowingArray(file, path)
         return self.arrays[split][name]
 
     def _json(self, name: str, content: Any) -> None:

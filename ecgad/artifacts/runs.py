@@ -107,8 +107,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint that `torch.load` reads with `weights_only=True`."""
     import torch
 
-    with files.written(path) as file:
-        torch.save(vars(checkpoint), file)
+    # Not straight into the file: PyTorch would hide that a disk is full.
+    content = io.BytesIO()
+    torch.save(vars(checkpoint), content)
+    files.save_bytes(path, content.getvalue())
 
 
 class TrainingWriter:

@@ -1,6 +1,6 @@
 """Sources of beats, and what is done to beats before training."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,24 +57,17 @@ def open_source(experiment: Experiment, console: "Console | None" = None) -> Sou
             return _of_records(experiment, console)
 
 
-def read_beats(source: Source) -> Iterator[Part]:
-    """The beats of a source, in parts. Raises FileError where a file is malformed."""
+def read_beats(source: Source, jobs: int | None = None) -> Generator[Part]:
+    """The beats of a source, in parts; records and synthetic blocks by so many processes.
+
+    jobs: None: one for each core. Raises FileError where a file is malformed.
+    """
     from ecgad.data import heartbeat_csv, synthetic, tables, ucr
 
     data, files = source.experiment.data, list(source.files.values())
     match data.source:
         case "synthetic":
-            yield Part(
-                synthetic.synthesise(
-                    n_beats=data.synthetic.beats,
-                    anomalous_fraction=data.synthetic.anomalous_fraction,
-                    n_samples=data.synthetic.samples,
-                    sampling_rate=data.synthetic.sampling_rate,
-                    heart_rate=data.synthetic.heart_rate,
-                    noise=data.synthetic.noise,
-                    seed=source.experiment.seed,
-                )
-            )
+            yield from synthetic.read_synthetic(data.synthetic, source.experiment.seed, jobs)
         case "ecg5000":
             yield Part(ucr.read_ecg5000(*files))
         case "ecg_csv":
@@ -87,11 +80,11 @@ def read_beats(source: Source) -> Iterator[Part]:
         case "wfdb":
             from ecgad.data.recordings.wfdb_source import read_wfdb
 
-            yield from read_wfdb(source.headers, data.wfdb)
+            yield from read_wfdb(source.headers, data.wfdb, jobs)
         case "ptbdb":
             from ecgad.data.recordings.ptbdb import read_ptbdb
 
-            yield from read_ptbdb(source.headers, data.ptbdb)
+            yield from read_ptbdb(source.headers, data.ptbdb, jobs)
 
 
 def _of_files(

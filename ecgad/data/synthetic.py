@@ -9,11 +9,14 @@ once. Baseline wander and white noise are added to the continuous signal, from w
 so that a premature beat shows the end of the one before it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
+from ecgad.config import SyntheticConfig
+from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
+from ecgad.data.parallel import in_order
 
 # Beats of one uninterrupted signal; the memory it takes is a few MB whatever the number of beats.
 BLOCK = 5000
@@ -83,6 +86,20 @@ KINDS = {
 SYMBOLS = tuple(KINDS)
 
 
+def read_synthetic(config: SyntheticConfig, seed: int, jobs: int | None = None) -> Iterator[Part]:
+    """The beats that a config asks for, a part a BLOCK, made by so many processes.
+
+    jobs: None: one for each core.
+    """
+    sizes = [min(BLOCK, config.beats - start) for start in range(0, config.beats, BLOCK)]
+    yield from in_order(_part, [(config, seed, *block) for block in enumerate(sizes)], jobs)
+
+
+def _part(config: SyntheticConfig, seed: int, number: int, n_beats: int) -> Part:
+    waves = (config.samples, config.sampling_rate, config.heart_rate, config.noise)
+    return Part(_block(number, n_beats, config.anomalous_fraction, *waves, seed))
+
+
 def synthesise(
     n_beats: int,
     anomalous_fraction: float = 0.2,
@@ -97,30 +114,42 @@ def synthesise(
     sampling_rate: in Hz. heart_rate: mean, in beats a minute. noise: standard deviation of the
     white noise, in mV. The same arguments give the same beats.
     """
+    waves = (n_samples, sampling_rate, heart_rate, noise)
     sizes = [min(BLOCK, n_beats - start) for start in range(0, n_beats, BLOCK)]
-    beats = np.empty((n_beats, 1, n_samples), np.float32)
-    symbols = np.empty(n_beats, "U1")
-    for number, child in enumerate(np.random.SeedSequence(seed).spawn(len(sizes))):
-        rng = np.random.default_rng(child)
-        size = sizes[number]
-        rows = slice(number * BLOCK, number * BLOCK + size)
-        kinds = _draw_kinds(rng, size, anomalous_fraction)
-        times, rr = _r_peaks(rng, kinds, 60.0 / heart_rate)
-        # Room before the first and after the last beat, for its window and its waves.
-        room = 1.0 + n_samples / sampling_rate
-        times += room
-        signal = np.zeros(int((times[-1] + room) * sampling_rate) + 1)
-        _add_waves(rng, signal, kinds, times, rr, sampling_rate)
-        signal += _wander(rng, len(signal), sampling_rate)
-        signal += noise * rng.standard_normal(len(signal))
-        start = np.rint(times * sampling_rate).astype(int) - round(BEFORE_R * n_samples)
-        beats[rows, 0] = signal[start[:, None] + np.arange(n_samples)]
-        symbols[rows] = np.array(SYMBOLS)[kinds]
+    return Beats.concatenate(
+        [_block(i, size, anomalous_fraction, *waves, seed) for i, size in enumerate(sizes)]
+    )
+
+
+def _block(
+    number: int,
+    n_beats: int,
+    anomalous_fraction: float,
+    n_samples: int,
+    sampling_rate: float,
+    heart_rate: float,
+    noise: float,
+    seed: int,
+) -> Beats:
+    """The beats of one uninterrupted signal, the block of that number; see `synthesise`."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
+    kinds = _draw_kinds(rng, n_beats, anomalous_fraction)
+    times, rr = _r_peaks(rng, kinds, 60.0 / heart_rate)
+    # Room before the first and after the last beat, for its window and its waves.
+    room = 1.0 + n_samples / sampling_rate
+    times += room
+    signal = np.zeros(int((times[-1] + room) * sampling_rate) + 1)
+    _add_waves(rng, signal, kinds, times, rr, sampling_rate)
+    signal += _wander(rng, len(signal), sampling_rate)
+    signal += noise * rng.standard_normal(len(signal))
+    start = np.rint(times * sampling_rate).astype(int) - round(BEFORE_R * n_samples)
+    beats = signal[start[:, None] + np.arange(n_samples)].astype(np.float32)
+    symbols = np.array(SYMBOLS)[kinds]
     return Beats(
-        beats=beats,
+        beats=beats[:, None],
         symbols=symbols,
         labels=np.where(symbols == NORMAL_SYMBOL, NORMAL, ANOMALOUS).astype(np.int8),
-        rows=np.arange(n_beats),
+        rows=number * BLOCK + np.arange(n_beats),
         class_names={symbol: kind.name for symbol, kind in KINDS.items()},
         sampling_rate=sampling_rate,
         unit="mV",

@@ -13,9 +13,9 @@ import numpy as np
 
 from ecgad.config import PtbdbConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
+from ecgad.data.parallel import in_order
 from ecgad.data.recordings import cutting, timing
 from ecgad.data.recordings.leads import check_rates, prepare_leads
-from ecgad.data.recordings.parallel import in_order
 from ecgad.data.recordings.reading import Header
 from ecgad.data.recordings.rpeaks import MIN_RATE, find_r_peaks
 from ecgad.data.splits import Recording
@@ -68,8 +68,10 @@ def ptbdb_recordings(headers: Sequence[Header]) -> list[Recording]:
     return [Recording(h.name, patient_of(h), diagnosis_of(h)) for h in headers]
 
 
-def read_ptbdb(headers: Sequence[Header], config: PtbdbConfig) -> Iterator[Part]:
-    """The beats of records, a part a record, read by as many processes as there are cores.
+def read_ptbdb(
+    headers: Sequence[Header], config: PtbdbConfig, jobs: int | None = None
+) -> Iterator[Part]:
+    """The beats of records, a part a record, read by so many processes; None: one for each core.
 
     Raises FileError where a record is malformed, and ConfigError where sampling rates differ and
     the config names none.
@@ -81,7 +83,7 @@ def read_ptbdb(headers: Sequence[Header], config: PtbdbConfig) -> Iterator[Part]
     check_rates(wanted, config)
     width = max(len(header.name) for header in wanted)
     not_wanted = {"record of a diagnosis that is left out": len(headers) - len(wanted)}
-    for part in in_order(read_record, [(header, config, width) for header in wanted]):
+    for part in in_order(read_record, [(header, config, width) for header in wanted], jobs):
         yield replace(part, left_out=part.left_out | not_wanted)
         not_wanted = dict.fromkeys(not_wanted, 0)
 

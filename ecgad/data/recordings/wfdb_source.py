@@ -8,10 +8,10 @@ import numpy as np
 
 from ecgad.config import WfdbConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
+from ecgad.data.parallel import in_order
 from ecgad.data.recordings import cutting, timing
 from ecgad.data.recordings.annotations import CLASS_MAPS, CLASSES
 from ecgad.data.recordings.leads import check_rates, prepare_leads
-from ecgad.data.recordings.parallel import in_order
 from ecgad.data.recordings.reading import Header, annotation_file, read_annotations, require_files
 from ecgad.data.splits import Recording
 
@@ -49,15 +49,17 @@ def patient_of(header: Header) -> str:
     return SAME_TAPE.get(tape, header.name)
 
 
-def read_wfdb(headers: Sequence[Header], config: WfdbConfig) -> Iterator[Part]:
-    """The beats of records, a part a record, read by as many processes as there are cores.
+def read_wfdb(
+    headers: Sequence[Header], config: WfdbConfig, jobs: int | None = None
+) -> Iterator[Part]:
+    """The beats of records, a part a record, read by so many processes; None: one for each core.
 
     Raises FileError where a record is malformed, and ConfigError where sampling rates differ and
     the config names none.
     """
     check_rates(headers, config)
     width = max(len(name) for h in headers for name in (h.name, patient_of(h)))
-    yield from in_order(read_record, [(header, config, width) for header in headers])
+    yield from in_order(read_record, [(header, config, width) for header in headers], jobs)
 
 
 def read_record(header: Header, config: WfdbConfig, name_width: int = 0) -> Part:

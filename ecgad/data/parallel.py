@@ -1,4 +1,4 @@
-"""The same work on many records, by as many processes as there are cores."""
+"""The same work on many records or blocks of beats, by several processes."""
 
 import ctypes
 import multiprocessing
@@ -18,14 +18,17 @@ T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
-def in_order(function: Callable[..., T], calls: Iterable[tuple]) -> Iterator[T]:
+def in_order(
+    function: Callable[..., T], calls: Iterable[tuple], jobs: int | None = None
+) -> Iterator[T]:
     """The results of `function(*call)`, in the order of the calls.
 
-    Only a few are ever waiting, so that memory does not grow with their number. What a call raises
-    is raised here; UserError where a process is ended from outside.
+    jobs: how many processes; None: as many as there are cores. Only a few calls are ever waiting,
+    so that memory does not grow with their number. What a call raises is raised here; UserError
+    where a process is ended from outside.
     """
     calls = iter(calls)
-    n_processes = _cores()
+    n_processes = jobs or _cores()
     first = list(islice(calls, 2))
     if n_processes == 1 or len(first) == 1:
         for call in (*first, *calls):
@@ -46,7 +49,7 @@ def in_order(function: Callable[..., T], calls: Iterable[tuple]) -> Iterator[T]:
         except BrokenProcessPool:
             raise UserError(
                 "a process that read records was ended from outside, probably for lack of memory; "
-                "give more of it, or fewer processes by taskset"
+                "give more of it, or fewer processes by --jobs"
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
