@@ -99,10 +99,10 @@ def evaluate(run: Run) -> None:
     for split in SPLITS:
         files.save_array(run.run_dir / runs.SCORES[split], scores[split])
     runs.save_baselines(run.run_dir, [found.scores["test"] for found in baselines.values()])
-    codes = encode(model, beats["test"].beats[encoded])
+    codes = encode(model, beats["test"].take(encoded).beats)
     runs.save_codes(run.run_dir, encoded, codes)
     runs.save_examples(
-        run.run_dir, examples, lambda places: reconstruct(model, beats["test"].beats[places])
+        run.run_dir, examples, lambda places: reconstruct(model, beats["test"].take(places).beats)
     )
     digest = stage.inputs[runs.BEST]
     files.save_json(run.run_dir / runs.THRESHOLD, to_dict(threshold, config, digest))

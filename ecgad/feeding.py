@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from ecgad import ranks
-from ecgad.artifacts.files import read_rows
-from ecgad.data.beats import NORMAL, Beats
+from ecgad.data.beats import NORMAL, Beats, read_rows
 from ecgad.errors import ConfigError
 
 # Blocks of neighbouring beats that are in memory at once, and shuffled together; the more, the
@@ -149,7 +148,7 @@ class Streamed:
             own.append(np.full(len(chosen), self.own[block]))
             if self.own[block]:
                 rows.append(chosen)
-        beats = torch.from_numpy(read_places(self.file, np.concatenate(rows)))
+        beats = torch.from_numpy(read_rows(self.file, np.concatenate(rows)))
         return beats.to(self.device), torch.from_numpy(np.concatenate(own))
 
 
@@ -170,17 +169,9 @@ def feed(train: Beats, validation: Beats, device: torch.device, budget: int) -> 
     for beats in splits:
         places = beats.normals
         first, last = ranks.share(len(places))
-        own = torch.from_numpy(read_places(beats.beats, places[first:last]))
+        own = torch.from_numpy(read_rows(beats.beats, places[first:last]))
         held.append(Held(own.to(device), first, len(places)))
     return held
-
-
-def read_places(file: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Beats at these places of a file, some at a time."""
-    beats = np.empty((len(places), *file.shape[1:]), file.dtype)
-    for start in range(0, len(places), CHUNK):
-        beats[start : start + CHUNK] = read_rows(file, places[start : start + CHUNK])
-    return beats
 
 
 def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:

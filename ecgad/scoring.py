@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from ecgad import ranks
-from ecgad.artifacts.files import read_rows
 from ecgad.config import TrainingConfig
-from ecgad.data.beats import Beats
+from ecgad.data.beats import Beats, read_rows
 from ecgad.errors import ConfigError, FileError
 from ecgad.feeding import read_ahead
 from ecgad.models import Autoencoder
@@ -329,17 +328,23 @@ def observe(
     timing: names of the last leads, which are timing features.
     """
     member.eval()
-    parts: dict[str, list[Tensor]] = {what: [] for what in needed}
-    wanted = needed & ERRORS.keys()
+    seen: Seen = {}
     for start, batch in _batches(member, beats):
+
+        def keep(what: str, made: Tensor, start: int = start) -> None:
+            # Into one array: small ones, kept among the large of each batch, would split memory up.
+            if what not in seen:
+                seen[what] = np.empty((len(beats), *made.shape[1:]), made.cpu().numpy().dtype)
+            seen[what][start : start + len(made)] = made.cpu()
+
         codes = member.encode(batch)
         if "codes" in needed:
-            parts["codes"].append(codes.cpu())
+            keep("codes", codes)
         if needed & {"timing", "before"}:
-            intervals = batch[:, batch.shape[1] - len(timing) :].mean(dim=2).cpu()
-            parts.get("timing", []).append(intervals)
-            parts.get("before", []).append(intervals[:, before(timing)])
-        if not wanted:
+            intervals = batch[:, batch.shape[1] - len(timing) :].mean(dim=2)
+            keep("timing", intervals)
+            keep("before", intervals[:, before(timing)])
+        if not needed & ERRORS.keys():
             continue
         errors = (member.decode(codes) - batch).abs()
         if lengths is None:
@@ -350,9 +355,9 @@ def observe(
             places = torch.arange(batch.shape[2], device=batch.device)
             errors = errors * (places < of_batch[:, None])[:, None]
             counts = of_batch * batch.shape[1]
-        for name in wanted:
-            parts[name].append(ERRORS[name](errors, counts).double().cpu())
-    return {what: torch.cat(tensors).numpy() for what, tensors in parts.items()}
+        for name in needed & ERRORS.keys():
+            keep(name, ERRORS[name](errors, counts).double())
+    return seen
 
 
 @torch.no_grad()

@@ -86,10 +86,10 @@ def test_resampled_metrics_are_those_of_scikit_learn(seed: int) -> None:
     drawn = np.random.default_rng(seed).integers(0, 200, 200)
     counts = np.bincount(drawn, minlength=200)
     order = np.argsort(-scores)
-    tp = np.r_[0, np.cumsum(counts[order] * (labels[order] == 1))]
-    fp = np.r_[0, np.cumsum(counts[order] * (labels[order] == 0))]
     ends = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])
-    found = _resampled(tp, fp, ends, int((scores > threshold).sum()))
+    tp = np.r_[0, np.cumsum(counts[order] * (labels[order] == 1))[ends]]
+    fp = np.r_[0, np.cumsum(counts[order] * (labels[order] == 0))[ends]]
+    found = _resampled(tp, fp, int((np.unique(scores) > threshold).sum()))
 
     truth, score = labels[drawn], scores[drawn]
     predicted = score > threshold
@@ -106,6 +106,25 @@ def test_resampled_metrics_are_those_of_scikit_learn(seed: int) -> None:
             "mcc": sk.matthews_corrcoef(truth, predicted),
         }
     )
+
+
+@pytest.mark.parametrize("of_patients", [False, True])
+def test_many_scores_are_resampled_as_if_neighbours_were_equal(
+    of_patients: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Intervals from 500 steps are those from 3000, but for what the docstring allows."""
+    scores, labels = scored(3000, 4)
+    patients = np.arange(3000) % 60 if of_patients else None
+    threshold = Threshold(0.5, "fixed", {}, None, None, 0)
+
+    def intervals() -> dict[str, list[float]]:
+        return bootstrap_intervals(scores, labels, threshold, 200, 1, patients)
+
+    exact = intervals()
+    monkeypatch.setattr("ecgad.metrics.GROUPS", 500)
+    for name, interval in intervals().items():
+        # Patients are drawn alike in both; beats are not, so that only the chance is alike.
+        assert interval == pytest.approx(exact[name], abs=0.002 if of_patients else 0.015)
 
 
 def test_bootstrap_interval_of_a_share_is_the_normal_one() -> None:

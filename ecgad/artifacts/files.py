@@ -169,19 +169,6 @@ def load_array(path: Path) -> np.ndarray:
         raise FileError(f"cannot read {path}: {' '.join(str(error).split())}") from None
 
 
-def read_rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
-    """A copy of rows of an array; of a memory-mapped one, the pages read do not stay in memory."""
-    if isinstance(array, np.memmap) and array.filename is not None and array.flags.c_contiguous:
-        whole = array
-        while isinstance(whole.base, np.memmap):
-            whole = whole.base
-        offset = array.offset + array.ctypes.data - whole.ctypes.data
-        # A mapping of its own, which ends with this call.
-        array = np.memmap(array.filename, array.dtype, "r", offset, array.shape)
-    part = array[rows]
-    return np.array(part) if isinstance(rows, slice) else np.asarray(part)
-
-
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal. Raises FileError."""
     try:

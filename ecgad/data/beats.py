@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 NORMAL, ANOMALOUS = 0, 1
+# Scattered rows read at a time; the system reads tens of kilobytes around each.
+ROWS_READ = 256
 # The fields of Beats with an entry a beat, but for `in_test`, which no stage after the split needs.
 PER_BEAT = (
     "beats",
@@ -82,7 +84,7 @@ class Beats:
 
     def take(self, places: np.ndarray) -> "Beats":
         """The beats at these places, in this order."""
-        return self._with({name: array[places] for name, array in self.per_beat.items()})
+        return self._with({name: read_rows(array, places) for name, array in self.per_beat.items()})
 
     @staticmethod
     def concatenate(parts: Sequence["Beats"]) -> "Beats":
@@ -137,3 +139,24 @@ class Part:
     beats: Beats
     left_out: dict[str, int] = field(default_factory=dict)
     stretch: Stretch | None = None
+
+
+def read_rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
+    """A copy of rows of an array; of a memory-mapped one, the pages read do not stay in memory."""
+    if not isinstance(array, np.memmap) or array.filename is None:
+        return np.array(array[rows])
+    whole = array
+    while isinstance(whole.base, np.memmap):
+        whole = whole.base
+    file, offset = array.filename, array.offset + array.ctypes.data - whole.ctypes.data
+
+    def read(part: slice | np.ndarray) -> np.ndarray:
+        # By a mapping of its own, which ends with the call.
+        return np.memmap(file, array.dtype, "r", offset, array.shape)[part]
+
+    if isinstance(rows, slice):
+        return np.array(read(rows))
+    copied = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    for start in range(0, len(rows), ROWS_READ):
+        copied[start : start + ROWS_READ] = read(rows[start : start + ROWS_READ])
+    return copied
