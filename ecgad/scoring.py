@@ -21,9 +21,8 @@ from ecgad.errors import ConfigError, FileError
 from ecgad.feeding import read_ahead
 from ecgad.models import Autoencoder
 
-# Fixed, since the last digits of a score may depend on it.
-BATCH = 1024
-BATCHES_READ = 16
+# Read at a time, in batches of the model's size.
+BATCHES_READ = 8
 # A coreset holds no more beats, and no more numbers in the codes of a member: some 20 MB.
 CORESET_BEATS = 10_000
 CORESET_NUMBERS = 5_000_000
@@ -35,8 +34,8 @@ ADAPTATION_TRIM = 0.2
 SAME = 1e-4
 
 # From absolute errors (n_beats, n_leads, n_samples), 0 where they do not count, and the number that
-# counts in each beat, (n_beats,), to one number a beat.
-ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+# counts in each beat, (n_beats,) or the same in all, to one number a beat.
+ERRORS: dict[str, Callable[[Tensor, Tensor | int], Tensor]] = {
     "mae": lambda errors, counts: errors.sum(dim=(1, 2)) / counts,
     "mse": lambda errors, counts: errors.square().sum(dim=(1, 2)) / counts,
     "max": lambda errors, _: errors.amax(dim=(1, 2)),
@@ -267,7 +266,7 @@ class Scorer:
 
 def shared_scores(scorer: Scorer, beats: Beats) -> np.ndarray:
     """Scores, float64 (n_beats,), of scaled beats, of which each rank scores its share."""
-    first, last = ranks.share(len(beats), BATCH)
+    first, last = ranks.share(len(beats), scorer.model.members[0].scored_at_once)
     lengths = None if beats.lengths is None else beats.lengths[first:last]
     return ranks.gathered(scorer.scores(beats.beats[first:last], lengths))
 
@@ -315,7 +314,7 @@ def before(timing: Sequence[str]) -> list[int]:
     return [place for place, name in enumerate(timing) if "previous" in name]
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def observe(
     member: Autoencoder,
     beats: np.ndarray,
@@ -346,11 +345,10 @@ def observe(
             keep("before", intervals[:, before(timing)])
         if not needed & ERRORS.keys():
             continue
-        errors = (member.decode(codes) - batch).abs()
-        if lengths is None:
-            counts = torch.full((len(batch),), batch.shape[1] * batch.shape[2], device=batch.device)
-        else:
-            of_batch = torch.from_numpy(lengths[start : start + BATCH].astype(np.int64))
+        errors = member.decode(codes).sub_(batch).abs_()
+        counts: Tensor | int = batch.shape[1] * batch.shape[2]
+        if lengths is not None:
+            of_batch = torch.from_numpy(lengths[start : start + len(batch)].astype(np.int64))
             of_batch = of_batch.to(batch.device)
             places = torch.arange(batch.shape[2], device=batch.device)
             errors = errors * (places < of_batch[:, None])[:, None]
@@ -376,11 +374,10 @@ def reconstruct(model: Autoencoder, beats: np.ndarray) -> np.ndarray:
 
 def _batches(model: Autoencoder, beats: np.ndarray) -> Iterator[tuple[int, Tensor]]:
     """Beats, some at a time, with the place of the first of them; a thread reads ahead."""
-    device = next(model.parameters()).device
-    starts = range(0, max(1, len(beats)), BATCH * BATCHES_READ)
+    device, size = next(model.parameters()).device, model.scored_at_once
+    starts = range(0, max(1, len(beats)), size * BATCHES_READ)
     chunks = read_ahead(lambda at: read_rows(beats, slice(at, at + starts.step)), starts)
     for start, chunk in zip(starts, chunks, strict=True):
         # An empty share of beats is one empty batch.
-        for place in range(0, max(1, len(chunk)), BATCH):
-            batch = torch.from_numpy(chunk[place : place + BATCH])
-            yield start + place, batch.to(device)
+        for place in range(0, max(1, len(chunk)), size):
+            yield start + place, torch.from_numpy(chunk[place : place + size]).to(device)

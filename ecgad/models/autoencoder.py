@@ -8,6 +8,8 @@ class Autoencoder(nn.Module):
 
     encoder: nn.Module
     decoder: nn.Module
+    # The batch in scoring, at which it was fastest; fixed, since last digits may depend on it.
+    scored_at_once = 2048
     # Whether bfloat16 made training faster, see docs/performance.md.
     mixed_precision_pays = False
 

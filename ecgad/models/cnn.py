@@ -19,6 +19,7 @@ class CnnAutoencoder(Autoencoder):
     Layers are those for images, of height 1, since only these can be had in channels-last order.
     """
 
+    scored_at_once = 1024
     mixed_precision_pays = True
 
     def __init__(
