@@ -28,13 +28,15 @@ def visualize(run: Run) -> None:
     files.check_writable(run.run_dir)
 
     from ecgad import report
-    from ecgad.gallery import draw
+    from ecgad.gallery import draw, render
+    from ecgad.parallel import in_order
 
     stage.begin()
     runs.remove_figures(run.run_dir)
     figures = {}
-    for name, caption, figure in draw(experiment, run.run_dir):
-        png = runs.save_figure(run.run_dir, name, figure, experiment.figures.dpi)
+    drawn = ((*parts, experiment.figures.dpi) for parts in draw(experiment, run.run_dir))
+    for name, caption, png in in_order(render, drawn):
+        files.save_bytes(run.run_dir / runs.figure_file(name), png)
         figures[name] = (caption, png)
     metrics = files.load_json(run.run_dir / runs.METRICS)
     page = report.render(metrics, trained["summary"], figures)

@@ -129,9 +129,10 @@ def fit(
     if ranks.SIZE > 1:
         model = synced(model)
     n_steps = n_batches[0] + (config.epochs - 1) * n_batches[1]
-    optimizer = Optimizer(model.parameters(), config, n_steps)
     if state.epoch:
         model.load_state_dict(state.weights)
+    optimizer = Optimizer(model.parameters(), config, n_steps)
+    if state.epoch:
         optimizer.load_state_dict(state.optimizer)
     objective: nn.Module = Objective(model, config.loss, mixed)
     if ranks.SIZE > 1:

@@ -19,7 +19,6 @@ from ecgad.errors import FileError, MismatchError
 
 if TYPE_CHECKING:
     import torch
-    from matplotlib.figure import Figure
 
     from ecgad.training import TrainingState
 
@@ -255,11 +254,3 @@ def remove_figures(folder: Path) -> None:
     """Remove the pictures of an earlier drawing: not every run has the same ones."""
     for path in (folder / FIGURES).glob("*.png"):
         path.unlink()
-
-
-def save_figure(folder: Path, name: str, figure: "Figure", dpi: int) -> bytes:
-    """Write a picture as PNG, and return the file's content."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=dpi)
-    files.save_bytes(folder / figure_file(name), content.getvalue())
-    return content.getvalue()

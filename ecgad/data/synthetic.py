@@ -16,7 +16,7 @@ import numpy as np
 
 from ecgad.config import SyntheticConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
-from ecgad.data.parallel import in_order
+from ecgad.parallel import in_order
 
 # Beats of one uninterrupted signal; the memory it takes is a few MB whatever the number of beats.
 BLOCK = 5000

@@ -13,13 +13,13 @@ import numpy as np
 
 from ecgad.config import PtbdbConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
-from ecgad.data.parallel import in_order
 from ecgad.data.recordings import cutting, timing
 from ecgad.data.recordings.leads import check_rates, prepare_leads
 from ecgad.data.recordings.reading import Header
 from ecgad.data.recordings.rpeaks import MIN_RATE, find_r_peaks
 from ecgad.data.splits import Recording
 from ecgad.errors import ConfigError, FileError
+from ecgad.parallel import in_order
 
 HEALTHY = "Healthy control"
 UNKNOWN = "n/a"

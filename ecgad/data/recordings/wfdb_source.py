@@ -8,12 +8,12 @@ import numpy as np
 
 from ecgad.config import WfdbConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
-from ecgad.data.parallel import in_order
 from ecgad.data.recordings import cutting, timing
 from ecgad.data.recordings.annotations import CLASS_MAPS, CLASSES
 from ecgad.data.recordings.leads import check_rates, prepare_leads
 from ecgad.data.recordings.reading import Header, annotation_file, read_annotations, require_files
 from ecgad.data.splits import Recording
+from ecgad.parallel import in_order
 
 # Records whose headers begin alike in age, sex and numbers of the tape: 202 of MIT-BIH, says its
 # header, was taken from the tape of 201.

@@ -1,4 +1,4 @@
-"""The same work on many records or blocks of beats, by several processes."""
+"""The same work on many records, blocks of beats or figures, by several processes."""
 
 import ctypes
 import multiprocessing
@@ -48,7 +48,7 @@ def in_order(
                 yield done
         except BrokenProcessPool:
             raise UserError(
-                "a process that read records was ended from outside, probably for lack of memory; "
+                "a process was ended from outside, probably for lack of memory; "
                 "give more of it, or fewer processes by --jobs"
             ) from None
         finally:

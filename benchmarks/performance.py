@@ -1,0 +1,192 @@
+"""Speed and memory beside Keras and PyOD on this machine: docs/performance.md.
+
+    python benchmarks/performance.py --data FOLDER [--runs 5] [--out FOLDER] [--most 10000000]
+
+FOLDER holds ECG5000 and ecg.csv. What is compared is run in turn, each time in a process of its
+own. Results are kept in --out, so that the command can be given again after a break; after a change
+of the code, give another folder. --most: beats of the largest synthetic data (6 GB for 10 million).
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import performance_page
+
+REPOSITORY = Path(__file__).parent.parent
+TASKS = REPOSITORY / "benchmarks" / "speed_tasks.py"
+STAGES = ("preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py")
+MANY, FEWER = 1_000_000, 100_000  # beats scored; the CNN takes minutes for the first
+GROWTH = (10_000, 100_000, 1_000_000, 10_000_000)
+BUDGET_MB = 64
+
+
+def process(*command: str | Path, cwd: Path) -> dict[str, Any]:
+    """Seconds and peak memory (MB) of a process, and the JSON that it printed, if any."""
+    started = time.perf_counter()
+    with (cwd / "stdout").open("w") as out, (cwd / "stderr").open("w") as errors:
+        child = subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            cwd=cwd,
+            stdout=out,
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    if child.returncode:
+        raise SystemExit((cwd / "stderr").read_text())
+    last = (cwd / "stdout").read_text().strip().rpartition("\n")[2]
+    printed = json.loads(last) if last.startswith("{") else {}
+    return {"process": seconds, "memory": usage.ru_maxrss / 1024, "printed": printed}
+
+
+class Results:
+    """Figures by name, a list of runs each, kept in a file."""
+
+    def __init__(self, out: Path) -> None:
+        self.path = out / "results.json"
+        self.by_name: dict[str, list[Any]] = {}
+        if self.path.exists():
+            self.by_name = json.loads(self.path.read_text())
+
+    def measure(self, runs: int, tasks: dict[str, Callable[[], Any]]) -> None:
+        """Run the tasks in turn until each has so many runs."""
+        for run in range(runs):
+            for name, task in tasks.items():
+                if len(self.by_name.setdefault(name, [])) <= run:
+                    self.by_name[name].append(task())
+                    self.path.write_text(json.dumps(self.by_name))
+                    print(name, run + 1, self.by_name[name][-1], file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure what is missing, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path("performance"))
+    parser.add_argument("--most", type=int, default=GROWTH[-1])
+    arguments = parser.parse_args()
+    out, runs, data = arguments.out.absolute(), arguments.runs, arguments.data.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    results = Results(out)
+
+    def script(name: str, config: str, *options: str) -> dict[str, Any]:
+        path = REPOSITORY / "configs" / f"{config}.yaml"
+        folder = f"data.raw_dir={data}"
+        return process(
+            REPOSITORY / name, "-c", path, "--set", folder, "--overwrite", *options, cwd=out
+        )
+
+    def seconds(task: str, *options: str | Path) -> Callable[[], float]:
+        def run() -> float:
+            printed = process(TASKS, task, *options, cwd=out)["printed"]
+            return float(printed["seconds"])
+
+        return run
+
+    def whole(*command: str | Path) -> Callable[[], float]:
+        return lambda: float(process(*command, cwd=out)["process"])
+
+    helps = {f"{name} --help": whole(REPOSITORY / name, "--help") for name in STAGES}
+    results.measure(runs, {"import torch": whole("-c", "import torch"), **helps})
+
+    dense, lstm = out / "data" / "processed" / "ecg_csv_dense", out / "lstm"
+    script(STAGES[0], "ecg_csv_dense")
+    script(STAGES[0], "ecg5000_lstm", "--set", f"data.processed_dir={lstm}")
+    stages: dict[str, Callable[[], Any]] = {
+        name: lambda name=name: script(name, "ecg_csv_dense")["process"] for name in STAGES
+    }
+    results.measure(
+        runs,
+        {
+            "ecgad fit": seconds("ecgad_fit", dense),
+            "keras fit": seconds("keras_fit", dense),
+            "pyod fit": seconds("pyod_fit", dense),
+            "keras whole": whole(TASKS, "keras_whole", data / "ecg.csv"),
+            **stages,
+        },
+    )
+    steps: dict[str, Callable[[], Any]] = {
+        "lstm quality": lambda: process(TASKS, "ecgad_lstm_quality", lstm, cwd=out)["printed"]
+    }
+    for kind, batch in (("one_sample", "8"), ("cnn", "64"), ("cnn", "512")):
+        for precision in ("float32",) if kind == "one_sample" else ("float32", "bfloat16"):
+            name = f"ecgad step {kind} {batch} {precision}"
+            steps[name] = seconds("ecgad_step", kind, batch, precision)
+        steps[f"keras step {kind} {batch}"] = seconds("keras_step", kind, batch, "float32")
+    results.measure(runs, steps)
+
+    scoring: dict[str, Callable[[], Any]] = {}
+    for kind, n in (("dense", MANY), ("lstm", MANY), ("cnn", FEWER)):
+        file = beats_file(out, n)
+        for task in ("ecgad", "bare"):
+            scoring[f"{task} score {kind}"] = seconds(f"{task}_score", kind, file)
+    scoring["keras score"] = seconds("keras_score", beats_file(out, MANY))
+    scoring["pyod score"] = seconds("pyod_score", beats_file(out, MANY))
+    scoring["ecgad metrics"] = seconds("ecgad_metrics", str(MANY))
+    scoring["sklearn resample"] = seconds("sklearn_resample", str(MANY))
+    results.measure(runs, scoring)
+
+    quality: dict[str, Callable[[], Any]] = {}
+    for precision in ("float32", "bfloat16"):
+        quality[f"quality {precision}"] = lambda precision=precision: auroc(script, precision)
+    results.measure(1, quality)
+
+    for n in (n for n in GROWTH if n <= arguments.most):
+        # The largest takes minutes and gigabytes: once.
+        growth: dict[str, Callable[[], Any]] = {}
+        for name in STAGES[:3]:
+            growth[f"growth {n} {name}"] = lambda n=n, name=name: grown(out, n, name)
+        results.measure(runs if n < GROWTH[-1] else 1, growth)
+    performance_page.write(results.by_name, REPOSITORY / "docs")
+
+
+def beats_file(out: Path, n: int) -> Path:
+    """So many beats of noise."""
+    import numpy as np
+
+    path = out / f"beats_{n}.npy"
+    if not path.exists():
+        np.save(path, np.random.default_rng(0).random((n, 1, 140), np.float32))
+    return path
+
+
+def auroc(script: Callable[..., dict[str, Any]], precision: str) -> list[float]:
+    """Test AUROC of the CNN on ECG5000, over three seeds, trained in this precision."""
+    found = []
+    for seed in ("0", "1", "2"):
+        options = ("--seed", seed, "--set", f"training.precision={precision}", "--json")
+        for name in STAGES[:3]:
+            printed = script(name, "ecg5000_cnn", *options)["printed"]
+        found.append(printed["test"]["auroc"])
+    return found
+
+
+def grown(out: Path, n: int, name: str) -> dict[str, Any]:
+    """A stage on synthetic beats, training for one epoch; without what grows otherwise."""
+    folder = out / f"growth_{n}"
+    settings = (
+        f"data.synthetic.beats={n}",
+        f"data.processed_dir={folder}",
+        "training.epochs=1",
+        "training.batch_size=512",
+        f"training.memory_budget_mb={BUDGET_MB}",
+        "evaluation.baselines=[]",
+    )
+    options = [word for setting in settings for word in ("--set", setting)]
+    run_dir = ("--run-dir", out / f"run_{n}", "--overwrite")
+    done = process(REPOSITORY / name, *options, *run_dir, cwd=out)
+    return {"seconds": done["process"], "memory": done["memory"]}
+
+
+if __name__ == "__main__":
+    main()
