@@ -89,7 +89,8 @@ def _startup(runs: Runs) -> list[str]:
         ratios = [ours / theirs for ours, theirs in zip(runs[name + " --help"], torch, strict=True)]
         rows.append(
             f"| `{name} --help`, s | {_seconds(runs[name + ' --help'])} | {_seconds(torch)} | "
-            f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f}) | ≤ 0.6 |"
+            f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f}) | "
+            f"≤ 0.6 |"
         )
     return rows
 
