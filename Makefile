@@ -1,11 +1,15 @@
-# The two commands of the README: `make demo` and `make test`.
+# The commands of the README: `make demo`, `make test` and `make bench`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Options for the stages of the demo.
 DEMO ?=
 
-.PHONY: demo test lint clean
+# Of the benchmark: ECG5000 and ecg.csv, downloaded if missing.
+DATA ?= data/raw/benchmark
+BENCH := $(VENV)-bench
+
+.PHONY: demo test lint bench clean
 
 # All four stages on synthetic ECG; the last line says where the report lies.
 demo: $(VENV)/installed
@@ -28,6 +32,15 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[dev]' --config-settings editable_mode=compat
 	touch $@
 
+# Speed and memory beside Keras and PyOD, which need an environment of their own; about an hour.
+bench: $(BENCH)/installed
+	$(BENCH)/bin/python benchmarks/performance.py --data $(DATA)
+
+$(BENCH)/installed: requirements.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet -r benchmarks/requirements.txt
+	touch $@
+
 # What the stages made stays; it may be hours of work.
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(BENCH) .mypy_cache .pytest_cache .ruff_cache *.egg-info

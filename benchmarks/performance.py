@@ -23,7 +23,7 @@ import performance_page
 REPOSITORY = Path(__file__).parent.parent
 TASKS = REPOSITORY / "benchmarks" / "speed_tasks.py"
 STAGES = ("preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py")
-MANY, FEWER = 1_000_000, 100_000  # beats scored; the CNN takes minutes for the first
+MANY, FEWER = 1_000_000, 100_000  # beats scored; by the LSTM and the CNN, fewer
 GROWTH = (10_000, 100_000, 1_000_000, 10_000_000)
 BUDGET_MB = 64
 
@@ -59,13 +59,12 @@ class Results:
             self.by_name = json.loads(self.path.read_text())
 
     def measure(self, runs: int, tasks: dict[str, Callable[[], Any]]) -> None:
-        """Run the tasks in turn until each has so many runs."""
-        for run in range(runs):
-            for name, task in tasks.items():
-                if len(self.by_name.setdefault(name, [])) <= run:
-                    self.by_name[name].append(task())
-                    self.path.write_text(json.dumps(self.by_name))
-                    print(name, run + 1, self.by_name[name][-1], file=sys.stderr, flush=True)
+        """Run those tasks that have fewer runs."""
+        for name, task in tasks.items():
+            if len(self.by_name.setdefault(name, [])) < runs:
+                self.by_name[name].append(task())
+                self.path.write_text(json.dumps(self.by_name))
+                print(name, runs, self.by_name[name][-1], file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -97,58 +96,41 @@ def main() -> None:
     def whole(*command: str | Path) -> Callable[[], float]:
         return lambda: float(process(*command, cwd=out)["process"])
 
-    helps = {f"{name} --help": whole(REPOSITORY / name, "--help") for name in STAGES}
-    results.measure(runs, {"import torch": whole("-c", "import torch"), **helps})
-
     dense, lstm = out / "data" / "processed" / "ecg_csv_dense", out / "lstm"
     script(STAGES[0], "ecg_csv_dense")
     script(STAGES[0], "ecg5000_lstm", "--set", f"data.processed_dir={lstm}")
-    stages: dict[str, Callable[[], Any]] = {
-        name: partial(stage_seconds, script, name) for name in STAGES
-    }
-    results.measure(
-        runs,
-        {
-            "ecgad fit": seconds("ecgad_fit", dense),
-            "keras fit": seconds("keras_fit", dense),
-            "pyod fit": seconds("pyod_fit", dense),
-            "keras whole": whole(TASKS, "keras_whole", data / "ecg.csv"),
-            **stages,
-        },
-    )
-    steps: dict[str, Callable[[], Any]] = {
-        "lstm quality": lambda: process(TASKS, "ecgad_lstm_quality", lstm, cwd=out)["printed"]
-    }
+    tasks: dict[str, Callable[[], Any]] = {"import torch": whole("-c", "import torch")}
+    for name in STAGES:
+        tasks[f"{name} --help"] = whole(REPOSITORY / name, "--help")
+    for maker in ("ecgad", "keras", "pyod"):
+        tasks[f"{maker} fit"] = seconds(f"{maker}_fit", dense)
+    tasks["keras whole"] = whole(TASKS, "keras_whole", data / "ecg.csv")
+    for name in STAGES:
+        tasks[name] = partial(stage_seconds, script, name)
+    tasks["lstm quality"] = seconds("ecgad_lstm_quality", lstm)
     for kind, batch in (("one_sample", "8"), ("cnn", "64"), ("cnn", "512")):
         for precision in ("float32",) if kind == "one_sample" else ("float32", "bfloat16"):
             name = f"ecgad step {kind} {batch} {precision}"
-            steps[name] = seconds("ecgad_step", kind, batch, precision)
-        steps[f"keras step {kind} {batch}"] = seconds("keras_step", kind, batch, "float32")
-    results.measure(runs, steps)
-
-    scoring: dict[str, Callable[[], Any]] = {}
-    for kind, n in (("dense", MANY), ("lstm", MANY), ("cnn", FEWER)):
-        file = beats_file(out, n)
+            tasks[name] = seconds("ecgad_step", kind, batch, precision)
+        tasks[f"keras step {kind} {batch}"] = seconds("keras_step", kind, batch, "float32")
+    for kind, n in (("dense", MANY), ("lstm", FEWER), ("cnn", FEWER)):
         for task in ("ecgad", "bare"):
-            scoring[f"{task} score {kind}"] = seconds(f"{task}_score", kind, file)
-    scoring["keras score"] = seconds("keras_score", beats_file(out, MANY))
-    scoring["pyod score"] = seconds("pyod_score", beats_file(out, MANY))
-    scoring["ecgad metrics"] = seconds("ecgad_metrics", str(MANY))
-    scoring["sklearn resample"] = seconds("sklearn_resample", str(MANY))
-    results.measure(runs, scoring)
-
-    quality: dict[str, Callable[[], Any]] = {}
-    for precision in ("float32", "bfloat16"):
-        quality[f"quality {precision}"] = partial(auroc, script, precision)
-    results.measure(1, quality)
-
+            tasks[f"{task} score {kind}"] = seconds(f"{task}_score", kind, beats_file(out, n))
+    tasks["keras score"] = seconds("keras_score", beats_file(out, MANY))
+    tasks["pyod score"] = seconds("pyod_score", beats_file(out, MANY))
+    tasks["ecgad metrics"] = seconds("ecgad_metrics", str(MANY))
+    tasks["sklearn resample"] = seconds("sklearn_resample", str(MANY))
     for n in (n for n in GROWTH if n <= arguments.most):
-        # The largest takes minutes and gigabytes: once.
-        growth: dict[str, Callable[[], Any]] = {}
         for name in STAGES[:3]:
-            growth[f"growth {n} {name}"] = partial(grown, out, n, name)
-        results.measure(runs if n < GROWTH[-1] else 1, growth)
-    performance_page.write(results.by_name, REPOSITORY / "docs")
+            tasks[f"growth {n} {name}"] = partial(grown, out, n, name)
+    # The largest data and the CNN's quality take minutes and vary little: once.
+    once = {name: tasks.pop(name) for name in list(tasks) if str(GROWTH[-1]) in name}
+    for precision in ("float32", "bfloat16"):
+        once[f"quality {precision}"] = partial(auroc, script, precision)
+    for run in range(1, runs + 1):
+        results.measure(run, tasks)
+        results.measure(1, once)
+        performance_page.write(results.by_name, REPOSITORY / "docs")
 
 
 def stage_seconds(script: Callable[..., dict[str, Any]], name: str) -> float:

@@ -18,7 +18,14 @@ PUBLISHED_EPOCHS, LSTM_BATCH = 100, 8
 
 def write(runs: Runs, folder: Path) -> None:
     """`performance.md` and its picture in a folder, of what has been measured."""
-    parts = [HEAD.format(cores=os.cpu_count(), processor=_processor(), python=_versions())]
+    parts = [
+        HEAD.format(
+            runs=len(runs["import torch"]),
+            cores=os.cpu_count(),
+            processor=_processor(),
+            python=_versions(),
+        )
+    ]
     parts += ["## Start-up", STARTUP, _table(_startup(runs))]
     parts += ["## Training", TRAINING, _table(_training(runs))]
     parts += [_precision(runs)]
@@ -32,19 +39,19 @@ HEAD = """# Speed and memory
 
 Made by `make bench`, in an environment of its own (`benchmarks/requirements.txt`), on {cores} cores
 of {processor}; {python}. Every figure is a ratio to something run beside it, in turn, each time in
-a process of its own: medians, with the smallest and largest of the ratios run by run. Seconds are
-those of one machine, and a noisy one."""
+a process of its own: medians of {runs} runs, with the smallest and largest of the ratios run by
+run. Seconds are those of one machine, and a noisy one."""
 STARTUP = """Whole processes beside `python -c "import torch"`; the goal was at most 0.6."""
 TRAINING = """The published dense recipe on `ecg.csv` (nadam, 100 epochs of batches of 512), `fit`
 alone and whole processes; Keras is TensorFlow's. PyOD has neither nadam nor absolute errors nor a
 validation: its fit is Adam on squared errors, and scores the training beats at its end. The Keras
 process loads the table, trains, scores and chooses a threshold; ours beside it are `train_model.py`
-and all four stages, with their baselines, bootstrap and figures. The LSTM is timed from the start of
-the training until the published shares of the validation beats are right (97.26% of normal and
+and all four stages, with their baselines, bootstrap and figures. The LSTM is timed from the start
+of the training until the published shares of the validation beats are right (97.26% of normal and
 96.88% of anomalous ones); the published recipe takes 100 epochs, of which some steps were timed."""
 SCORING = """From a memory-mapped file to scores, beside a loop of the same network and its mean
-absolute errors over a tensor in memory, in the same batches; a million beats of 140 samples, of the
-CNN a hundred thousand. Keras's `predict` makes no errors of its reconstructions."""
+absolute errors over a tensor in memory, in the same batches; a million beats of 140 samples for
+the dense network, a hundred thousand for the slower ones. Keras's `predict` makes no errors of its reconstructions."""
 GROWTH = """Synthetic beats of 140 samples; whole processes, training for one epoch with a
 `training.memory_budget_mb` of 64 (from a million beats on they are streamed), evaluation without
 baselines. Ten million beats (5.6 GB) were run once."""
@@ -107,8 +114,7 @@ def _training(runs: Runs) -> list[str]:
     # Normal training beats of ECG5000, of which the published recipe takes a step for every eight.
     steps = PUBLISHED_EPOCHS * -(-1751 // LSTM_BATCH)
     recipe = [seconds * steps for seconds in runs["keras step one_sample 8"]]
-    quality = [run["seconds"] for run in runs["lstm quality"]]
-    rows.append(_row("LSTM to the published quality, s", quality, recipe, "≥ 50"))
+    rows.append(_row("LSTM to the published quality, s", runs["lstm quality"], recipe, "≥ 50"))
     one_sample = "LSTM, one sample a step, batch 8, ms a step"
     ours, theirs = runs["ecgad step one_sample 8 float32"], runs["keras step one_sample 8"]
     rows.append(_row(one_sample, ours, theirs, "≥ 1.5", 1e3))

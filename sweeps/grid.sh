@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Run all four stages for every config and seed, and collect the results in one CSV.
 #
-#   sweeps/grid.sh -o DIR [-s "0 1 2"] [-f] CONFIG... [-- OPTION...]
+#   sweeps/grid.sh -o DIR [-s "0 1 2"] [-j JOBS] [-f] CONFIG... [-- OPTION...]
 #
 # -o DIR   gets a folder for each run, and metrics.jsonl and results.csv of the runs of this call
 # -s SEEDS seeds, in quotes (default "0 1 2 3 4")
+# -j JOBS  runs at a time (default 1), each on its share of the cores
 # -f       no figures
 # OPTION   for all stages, such as --set data.raw_dir=FOLDER
 #
@@ -15,17 +16,18 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 # The environment that make built, unless PYTHON names another.
 python=${PYTHON:-$here/.venv/bin/python}
 command -v "$python" >/dev/null || python=python3
-out="" seeds="0 1 2 3 4" figures=1
+out="" seeds="0 1 2 3 4" jobs=1 figures=1
 
 usage() {
-    sed -n '4,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '4,10s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
-while getopts "o:s:f" option; do
+while getopts "o:s:j:f" option; do
     case $option in
         o) out=$OPTARG ;;
         s) seeds=$OPTARG ;;
+        j) jobs=$OPTARG ;;
         f) figures="" ;;
         *) usage ;;
     esac
@@ -37,34 +39,62 @@ while [ $# -gt 0 ] && [ "$1" != "--" ]; do
     shift
 done
 [ $# -gt 0 ] && shift
-[ -n "$out" ] && [ ${#configs[@]} -gt 0 ] || usage
+[ -n "$out" ] && [ ${#configs[@]} -gt 0 ] && [ "$jobs" -gt 0 ] 2>/dev/null || usage
+
+if [ "$jobs" -gt 1 ]; then
+    cores=$(getconf _NPROCESSORS_ONLN)
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > jobs ? cores / jobs : 1))}
+fi
+
+# All stages of a config and seed; the result is a line of its own.
+one() {
+    local config=$1 seed=$2 name=$3 code
+    shift 3
+    local options=(--config "$config" --seed "$seed" --run-dir "$out/$name/run"
+        --set "data.processed_dir=$out/$name/data" "$@")
+    echo "== $name" >&2
+    "$python" "$here/preprocess_data.py" "${options[@]}" --quiet >/dev/null &&
+        "$python" "$here/train_model.py" "${options[@]}" --resume --quiet >/dev/null &&
+        "$python" "$here/evaluate_model.py" "${options[@]}" --json --quiet >"$out/$name/line" &&
+        { [ -z "$figures" ] ||
+            "$python" "$here/visualize_results.py" "${options[@]}" --quiet >/dev/null; }
+    code=$?
+    [ "$code" -eq 0 ] && return
+    rm -f "$out/$name/line"
+    [ "$code" -eq 130 ] || echo "== $name failed (exit code $code)" >&2
+    return "$code"
+}
 
 mkdir -p "$out"
-: >"$out/metrics.jsonl"
-failed=0
+failed=0 running=0 names=()
+# Ctrl-C ends the sweep, not only the run.
+finish() {
+    wait -n
+    case $? in
+        0) ;;
+        130) wait && exit 130 ;;
+        *) failed=1 ;;
+    esac
+    running=$((running - 1))
+}
 for config in "${configs[@]}"; do
     for seed in $seeds; do
         name=$(basename "$config" .yaml)-seed$seed
-        options=(--config "$config" --seed "$seed" --run-dir "$out/$name/run"
-            --set "data.processed_dir=$out/$name/data" "$@")
-        echo "== $name" >&2
-        if "$python" "$here/preprocess_data.py" "${options[@]}" --quiet >/dev/null &&
-            "$python" "$here/train_model.py" "${options[@]}" --resume --quiet >/dev/null &&
-            line=$("$python" "$here/evaluate_model.py" "${options[@]}" --json --quiet) &&
-            { [ -z "$figures" ] ||
-                "$python" "$here/visualize_results.py" "${options[@]}" --quiet >/dev/null; }; then
-            echo "$line" >>"$out/metrics.jsonl"
-            continue
-        else
-            code=$?
-        fi
-        # Ctrl-C ends the sweep, not only the run.
-        [ "$code" -eq 130 ] && exit 130
-        echo "== $name failed (exit code $code)" >&2
-        failed=1
+        names+=("$name")
+        mkdir -p "$out/$name"
+        rm -f "$out/$name/line"
+        one "$config" "$seed" "$name" "$@" &
+        running=$((running + 1))
+        [ "$running" -lt "$jobs" ] || finish
     done
 done
+while [ "$running" -gt 0 ]; do
+    finish
+done
 
+for name in "${names[@]}"; do
+    [ ! -e "$out/$name/line" ] || cat "$out/$name/line"
+done >"$out/metrics.jsonl"
 [ -s "$out/metrics.jsonl" ] || exit 1
 "$python" "$here/sweeps/collect.py" "$out/metrics.jsonl" "$out/results.csv" || exit $?
 exit $failed
