@@ -51,7 +51,8 @@ of the training until the published shares of the validation beats are right (97
 96.88% of anomalous ones); the published recipe takes 100 epochs, of which some steps were timed."""
 SCORING = """From a memory-mapped file to scores, beside a loop of the same network and its mean
 absolute errors over a tensor in memory, in the same batches; a million beats of 140 samples for
-the dense network, a hundred thousand for the slower ones. Keras's `predict` makes no errors of its reconstructions."""
+the dense network, a hundred thousand for the slower ones. Keras's `predict` makes no errors of its
+reconstructions."""
 GROWTH = """Synthetic beats of 140 samples; whole processes, training for one epoch with a
 `training.memory_budget_mb` of 64 (from a million beats on they are streamed), evaluation without
 baselines. Ten million beats (5.6 GB) were run once."""

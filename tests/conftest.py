@@ -15,6 +15,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 SMOKE = REPOSITORY / "configs" / "smoke.yaml"
+IMPORT = "import time:"
 STAGES = ("preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py")
 
 
@@ -23,6 +24,7 @@ class Outcome:
     code: int
     stdout: str
     stderr: str
+    imported: frozenset[str] = frozenset()  # modules, where it was a process of its own
 
 
 Call = Callable[..., Outcome]
@@ -40,8 +42,15 @@ def process(tmp_path: Path) -> Call:
             text=True,
             check=False,
             timeout=120,
+            env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
         )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        told = [line for line in done.stderr.splitlines() if not line.startswith(IMPORT)]
+        imported = {
+            line.rpartition("|")[2].strip()
+            for line in done.stderr.splitlines()
+            if line.startswith(IMPORT)
+        }
+        return Outcome(done.returncode, done.stdout, "\n".join(told), frozenset(imported))
 
     return run
 

@@ -60,11 +60,30 @@ PICTURES = [
 ]
 
 
+# What is slow to import, and what of it a stage may; scikit-learn imports scipy and pandas itself.
+SLOW = {"torch", "torch._dynamo", "pandas", "sklearn", "matplotlib", "scipy", "wfdb", "requests"}
+NEEDED = {
+    PREPROCESS: {"pandas"},
+    TRAIN: {"torch"},
+    EVALUATE: {"torch", "sklearn", "scipy", "pandas"},
+    VISUALIZE: {"matplotlib", "sklearn", "scipy", "pandas"},
+}
+
+
+@pytest.mark.parametrize("script", STAGES)
+def test_help_imports_nothing_that_is_slow(process: Call, script: str) -> None:
+    outcome = process(script, "--help")
+    assert outcome.code == 0
+    assert "typer" in outcome.imported
+    assert not outcome.imported & {*SLOW, "numpy.testing", "ecgad.training"}
+
+
 def test_four_processes_keep_the_contract(process: Call, tmp_path: Path) -> None:
     results = {}
     for script in STAGES:
         outcome = process(script, *C, "--json")
         assert outcome.code == 0, outcome.stderr
+        assert outcome.imported & SLOW <= NEEDED[script]
         assert outcome.stdout.count("\n") == 1
         results[script] = json.loads(outcome.stdout)
 
