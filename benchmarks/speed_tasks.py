@@ -233,6 +233,12 @@ def keras_lstm() -> Any:
 # Scoring of beats in a file, (n, 1, 140).
 
 
+def noise(file: str, n: str) -> dict[str, Any]:
+    """Make the file."""
+    np.save(file, np.random.default_rng(0).random((int(n), 1, SAMPLES), np.float32))
+    return {}
+
+
 def ecgad_score(kind: str, file: str) -> dict[str, Any]:
     from ecgad.models import build_model
     from ecgad.scoring import Scorer
@@ -325,6 +331,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
         ecgad_lstm_quality,
         ecgad_step,
         keras_step,
+        noise,
         ecgad_score,
         bare_score,
         keras_score,

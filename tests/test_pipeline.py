@@ -1,6 +1,7 @@
 """The four scripts: the contract between them, and what they say of bad input."""
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 import yaml
 
+from ecgad.artifacts import files
 from ecgad.data.synthetic import synthesise
 from ecgad.data.ucr import ecg5000_files, read_ecg5000
 from ecgad.detector import Detector
+from ecgad.errors import UserError
 
 from .conftest import REPOSITORY, SMOKE, STAGES, Call
 
@@ -455,3 +458,19 @@ def test_the_sweep_collects_a_row_a_run(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [(row["name"], row["seed"]) for row in rows] == [("smoke", "3")]
     assert all(0 <= float(row["test_auroc"]) <= 1 for row in rows)
+
+
+def test_a_full_disk_leaves_the_old_file_and_says_what_is_needed(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.npy", tmp_path / "b.npy"
+    files.save_array(path, np.arange(10))
+    full = OSError(errno.ENOSPC, "No space left on device")
+    told = r"the disk is full: .*a.npy needs 5 kB, and .* are left"
+    with pytest.raises(UserError, match=told), files.written(path, 5000):
+        raise full
+    # Of two files that are open, the one that could not be written is named.
+    full.filename = str(path)
+    told = r"a.npy needs more than 0 kB"
+    with pytest.raises(UserError, match=told), files.written(path), files.written(other):
+        raise full
+    np.testing.assert_array_equal(files.load_array(path), np.arange(10))
+    assert [file.name for file in tmp_path.iterdir()] == ["a.npy"]
