@@ -38,9 +38,11 @@ def write(runs: Runs, folder: Path) -> None:
 HEAD = """# Speed and memory
 
 Made by `make bench`, in an environment of its own (`benchmarks/requirements.txt`), on {cores} cores
-of {processor}; {python}. Every figure is a ratio to something run beside it, in turn, each time in
-a process of its own: medians of {runs} runs, with the smallest and largest of the ratios run by
-run. Seconds are those of one machine, and a noisy one."""
+of {processor}; {versions}.
+
+Every figure is a ratio to something run beside it, in turn, each time in a process of its own:
+medians, with the smallest and largest of the ratios run by run. Runs so far: {runs}. Seconds are
+those of one machine, which others use as well."""
 STARTUP = """Whole processes beside `python -c "import torch"`; the goal was at most 0.6."""
 TRAINING = """The published dense recipe on `ecg.csv` (nadam, 100 epochs of batches of 512), `fit`
 alone and whole processes; Keras is TensorFlow's. PyOD has neither nadam nor absolute errors nor a
@@ -55,7 +57,7 @@ the dense network, a hundred thousand for the slower ones. Keras's `predict` mak
 reconstructions."""
 GROWTH = """Synthetic beats of 140 samples; whole processes, training for one epoch with a
 `training.memory_budget_mb` of 64 (from a million beats on they are streamed), evaluation without
-baselines. Ten million beats (5.6 GB) were run once."""
+baselines. Ten million beats take 5.6 GB, and are run once where they are."""
 
 
 def _processor() -> str:
