@@ -57,8 +57,8 @@ the dense network, a hundred thousand for the slower ones. Keras's `predict` mak
 reconstructions."""
 GROWTH = """Synthetic beats of 140 samples; whole processes, training for one epoch with a
 `training.memory_budget_mb` of 64 (from a million beats on they are streamed), evaluation without
-baselines. A further beat is one more than in the column before: what a process takes to start, and
-what does not grow beyond some thousand beats, such as the coreset and the bootstrap, is not in it."""
+baselines. A further beat is one more than in the column before: what a process takes to start is
+not in it. Coreset and bootstrap stop to grow at ten thousand beats."""
 
 
 def _processor() -> str:
