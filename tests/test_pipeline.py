@@ -392,37 +392,6 @@ def test_a_device_that_is_not_there_is_a_usage_error(stages: Stages, fails: Fail
     assert "cpu" in line
 
 
-@pytest.mark.parametrize("script_name", STAGES)
-def test_scripts_import_no_more_than_they_need(
-    script_name: str, tmp_path: Path, stages: Stages
-) -> None:
-    """`--help` loads no library of weight, and two of the stages never load torch."""
-    heavy = {"torch", "pandas", "sklearn", "matplotlib", "scipy"}
-    code = (
-        "import runpy, sys\n"
-        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        "except SystemExit as stop: assert not stop.code, stop.code\n"
-        f"print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
-    )
-
-    def loaded(*arguments: str) -> set[str]:
-        program = f"import sys; sys.argv = {[str(REPOSITORY / script_name), *arguments]!r}\n{code}"
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return set(json.loads(done.stderr.splitlines()[-1].replace("'", '"')))
-
-    assert loaded("--help") == set()
-    if script_name in (PREPROCESS, VISUALIZE):
-        stages(STAGES[: STAGES.index(script_name)], *C)
-        assert "torch" not in loaded("-c", str(SMOKE), "--quiet")
-
-
 def test_real_ecg5000_end_to_end(ecg5000: Path, script: Call) -> None:
     """A few epochs on the real beats already tell normal from anomalous ones."""
     config = REPOSITORY / "configs" / "ecg5000_dense.yaml"
