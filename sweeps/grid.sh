@@ -68,21 +68,34 @@ one() {
 mkdir -p "$out"
 failed=0 running=0 names=()
 # Ctrl-C ends the sweep, not only the run.
-finish() {
-    wait -n
-    case $? in
+judge() {
+    case $1 in
         0) ;;
-        130) wait && exit 130 ;;
+        130) exit 130 ;;
         *) failed=1 ;;
     esac
+}
+finish() {
+    wait -n
+    judge $?
     running=$((running - 1))
 }
+if [ "$jobs" -gt 1 ]; then
+    # Each run in a process group of its own, which a signal reaches whole.
+    set -m
+    trap 'for run in $(jobs -p); do kill -TERM -- "-$run"; done; wait; exit 130' INT TERM
+fi
 for config in "${configs[@]}"; do
     for seed in $seeds; do
         name=$(basename "$config" .yaml)-seed$seed
         names+=("$name")
         mkdir -p "$out/$name"
         rm -f "$out/$name/line"
+        if [ "$jobs" -eq 1 ]; then
+            one "$config" "$seed" "$name" "$@"
+            judge $?
+            continue
+        fi
         one "$config" "$seed" "$name" "$@" &
         running=$((running + 1))
         [ "$running" -lt "$jobs" ] || finish

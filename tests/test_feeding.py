@@ -108,6 +108,9 @@ def test_rows_of_a_mapped_file_are_those_of_the_array(tmp_path: Path) -> None:
     # Of a part of it as well, which does not begin where the file does.
     np.testing.assert_array_equal(read_rows(mapped[100:][200:], slice(5, 9)), array[305:309])
     np.testing.assert_array_equal(read_rows(mapped[100:], places[1:3]), array[[103, 103]])
+    np.testing.assert_array_equal(
+        read_rows(mapped[::2, 1], places[1:3]), array[::2, 1][places[1:3]]
+    )
 
 
 def test_reading_ahead_keeps_the_order_and_passes_errors_on() -> None:

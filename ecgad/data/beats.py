@@ -143,8 +143,11 @@ class Part:
 
 def read_rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
     """A copy of rows of an array; of a memory-mapped one, the pages read do not stay in memory."""
-    if not isinstance(array, np.memmap) or array.filename is None:
+    in_file = isinstance(array, np.memmap) and array.filename is not None
+    if not in_file or not array.flags.c_contiguous:
         return np.array(array[rows])
+    assert isinstance(array, np.memmap)
+    assert array.filename is not None
     whole = array
     while isinstance(whole.base, np.memmap):
         whole = whole.base
