@@ -73,6 +73,8 @@ def evaluate(run: Run) -> None:
         scores["validation"],
         beats["validation"].labels,
     )
+    examples = choose_examples(scores["test"], beats["test"], threshold)
+    encoded = choose_to_encode(beats["test"])
     metrics = {
         "name": experiment.name,
         "seed": experiment.seed,
@@ -92,8 +94,6 @@ def evaluate(run: Run) -> None:
         )
     baselines = run_baselines(config.baselines, beats, experiment.seed)
     metrics["baselines"] = baseline_entries(baselines, beats, config)
-    examples = choose_examples(scores["test"], beats["test"], threshold)
-    encoded = choose_to_encode(beats["test"])
 
     stage.begin()
     for split in SPLITS:

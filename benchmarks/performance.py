@@ -49,6 +49,24 @@ def process(*command: str | Path, cwd: Path) -> dict[str, Any]:
     return {"process": seconds, "memory": usage.ru_maxrss / 1024, "printed": printed}
 
 
+def wait_for_quiet() -> None:
+    """Wait, for five minutes at most, while something else uses a tenth of the processors; Linux
+    alone knows.
+    """
+    path = Path("/proc/stat")
+
+    def ticks() -> tuple[int, int]:
+        counts = [int(word) for word in path.read_text().split()[1:9]]
+        return counts[3] + counts[4], sum(counts)
+
+    for _ in range(300 if path.exists() else 0):
+        idle, everything = ticks()
+        time.sleep(1)
+        idle_now, everything_now = ticks()
+        if idle_now - idle >= 0.9 * (everything_now - everything):
+            return
+
+
 class Results:
     """Figures by name, a list of runs each, kept in a file."""
 
@@ -62,6 +80,7 @@ class Results:
         """Run those tasks that have fewer runs."""
         for name, task in tasks.items():
             if len(self.by_name.setdefault(name, [])) < runs:
+                wait_for_quiet()
                 self.by_name[name].append(task())
                 self.path.write_text(json.dumps(self.by_name))
                 print(name, runs, self.by_name[name][-1], file=sys.stderr, flush=True)

@@ -21,13 +21,13 @@ def choose_examples(
     that are wrong: `_worst` by the furthest, `_mildest` by the least. Without labels there are the
     beats of `lowest` and `highest` score instead.
     """
-    ascending = np.argsort(scores, kind="stable")
     if beats.labels is None:
-        return {"lowest": ascending[:N_EXAMPLES], "highest": ascending[::-1][:N_EXAMPLES]}
+        places = np.arange(len(scores))
+        return {"lowest": _lowest(places, scores), "highest": _lowest(places, -scores)}
     labels, symbols = np.asarray(beats.labels), np.asarray(beats.symbols)
     flagged = threshold.predict(scores) == ANOMALOUS
-    false_alarms = ascending[(flagged & (labels == NORMAL))[ascending]]
-    missed = ascending[(~flagged & (labels == ANOMALOUS))[ascending]]
+    false_alarms = np.flatnonzero(flagged & (labels == NORMAL))
+    missed = np.flatnonzero(~flagged & (labels == ANOMALOUS))
     typical = {
         label: _in_turns(
             [
@@ -37,15 +37,14 @@ def choose_examples(
         )
         for label in (NORMAL, ANOMALOUS)
     }
-    chosen = {
+    return {
         "normal": typical[NORMAL],
         "anomalous": typical[ANOMALOUS],
-        "false_alarm_worst": false_alarms[::-1],
-        "false_alarm_mildest": false_alarms,
-        "missed_worst": missed,
-        "missed_mildest": missed[::-1],
+        "false_alarm_worst": _lowest(false_alarms, -scores[false_alarms]),
+        "false_alarm_mildest": _lowest(false_alarms, scores[false_alarms]),
+        "missed_worst": _lowest(missed, scores[missed]),
+        "missed_mildest": _lowest(missed, -scores[missed]),
     }
-    return {kind: places[:N_EXAMPLES] for kind, places in chosen.items()}
 
 
 def choose_to_encode(beats: Beats) -> np.ndarray:
@@ -54,14 +53,21 @@ def choose_to_encode(beats: Beats) -> np.ndarray:
     return np.linspace(0, len(beats) - 1, n).round().astype(int)
 
 
+def _lowest(places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The N_EXAMPLES of the places with the lowest values, the lowest first."""
+    if len(places) > N_EXAMPLES:
+        few = values <= np.partition(values, N_EXAMPLES - 1)[N_EXAMPLES - 1]
+        places, values = places[few], values[few]
+    return places[np.argsort(values, kind="stable")][:N_EXAMPLES]
+
+
 def _nearest_median(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
-    distance = np.abs(scores[places] - np.median(scores[places]))
-    return places[np.argsort(distance, kind="stable")]
+    distances = scores[places]
+    distances -= np.median(distances)
+    return _lowest(places, np.abs(distances, out=distances))
 
 
 def _in_turns(groups: list[np.ndarray]) -> np.ndarray:
-    """The first of each group, then the second of each, and so on."""
-    longest = max(map(len, groups))
-    return np.array(
-        [group[turn] for turn in range(longest) for group in groups if turn < len(group)]
-    )
+    """The first of each group, then the second of each, and so on; N_EXAMPLES in all."""
+    turns = [group[turn] for turn in range(N_EXAMPLES) for group in groups if turn < len(group)]
+    return np.array(turns[:N_EXAMPLES])

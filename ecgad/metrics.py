@@ -1,5 +1,6 @@
 """How well scores and verdicts tell anomalous from normal beats; anomalous is positive."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ HEADLINE = {
     "f1": "F1",
     "mcc": "Matthews correlation",
 }
+# Those of a baseline at its threshold.
+BASELINE_VERDICTS = ("accuracy", "balanced_accuracy", "recall", "specificity")
 # Steps of the curves that are resampled.
 GROUPS = 10_000
 # What is measured in each record.
@@ -49,21 +52,15 @@ def evaluate_scores(
         missing = (*HEADLINE, "n_normal", "n_anomalous", "confusion_matrix", "recall_by_class")
         return {**dict.fromkeys(missing), **entry}
 
-    from sklearn import metrics as sk
+    from sklearn.metrics import classification_report
 
     labels, symbols = np.asarray(labels), np.asarray(beats.symbols)
-    (tn, fp), (fn, tp) = sk.confusion_matrix(labels, predicted, labels=[0, 1]).tolist()
+    counts = confusion(labels, predicted)
+    tn, fp, fn, tp = counts
     anomalous_classes = np.unique(symbols[labels == ANOMALOUS])
     entry |= {
-        "auroc": float(sk.roc_auc_score(labels, scores)),
-        "average_precision": float(sk.average_precision_score(labels, scores)),
-        "accuracy": float(sk.accuracy_score(labels, predicted)),
-        "balanced_accuracy": float(sk.balanced_accuracy_score(labels, predicted)),
-        "precision": float(sk.precision_score(labels, predicted, zero_division=0)),
-        "recall": float(sk.recall_score(labels, predicted)),
-        "specificity": tn / (tn + fp),
-        "f1": float(sk.f1_score(labels, predicted, zero_division=0)),
-        "mcc": float(sk.matthews_corrcoef(labels, predicted)),
+        **ranking(scores, labels),
+        **verdicts(*counts),
         "n_normal": tn + fp,
         "n_anomalous": fn + tp,
         "confusion_matrix": [[tn, fp], [fn, tp]],
@@ -71,9 +68,10 @@ def evaluate_scores(
             str(symbol): float(predicted[symbols == symbol].mean()) for symbol in anomalous_classes
         },
         "n_by_class": beats.class_counts,
-        "classification_report": sk.classification_report(
-            labels,
-            predicted,
+        "classification_report": classification_report(
+            [0, 0, 1, 1],
+            [0, 1, 0, 1],
+            sample_weight=counts,
             target_names=["normal", "anomalous"],
             output_dict=True,
             zero_division=0,
@@ -93,6 +91,47 @@ def evaluate_scores(
         )
         entry["interval_over"] = "beats" if patients is None else "patients"
     return entry
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray) -> list[int]:
+    """How many beats are true and false negatives, false and true positives: tn, fp, fn, tp.
+
+    labels, predicted: int8, (n_beats,).
+    """
+    return np.bincount(2 * labels + predicted, minlength=4).tolist()
+
+
+def verdicts(tn: int, fp: int, fn: int, tp: int) -> dict[str, float]:
+    """The headline metrics at a threshold, as scikit-learn has them; both classes are there."""
+    recall, specificity = tp / (tp + fn), tn / (tn + fp)
+    spread = float(tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return {
+        "accuracy": (tp + tn) / (tp + tn + fp + fn),
+        "balanced_accuracy": (recall + specificity) / 2,
+        "precision": tp / max(tp + fp, 1),
+        "recall": recall,
+        "specificity": specificity,
+        "f1": 2 * tp / (2 * tp + fp + fn),
+        "mcc": (tp * tn - fp * fn) / math.sqrt(spread) if spread else 0.0,
+    }
+
+
+def ranking(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """AUROC and average precision, as scikit-learn has them, which takes ten times the memory.
+
+    scores, labels: (n_beats,), both classes among them. AUROC is the mean, over the anomalous
+    beats, of the share of normal ones with lower scores, equal ones counting half (Mann & Whitney
+    1947); average precision the mean of the precision at their scores.
+    """
+    anomalous = np.sort(scores[labels == ANOMALOUS])
+    normal = np.sort(scores[labels != ANOMALOUS])
+    below = np.searchsorted(normal, anomalous, "left")
+    equal = np.searchsorted(normal, anomalous, "right") - below
+    hits = len(anomalous) - np.searchsorted(anomalous, anomalous, "left")
+    return {
+        "auroc": float((below + equal / 2).mean()) / len(normal),
+        "average_precision": float((hits / (hits + len(normal) - below)).mean()),
+    }
 
 
 def false_alarms(n_alarms: int, n_normal: int, threshold: Threshold) -> dict[str, Any]:
@@ -131,16 +170,10 @@ def baseline_entry(
     The threshold is chosen on validation beats as that of the autoencoder is; without one, where
     that is a fixed number or comes from training beats.
     """
-    from sklearn import metrics as sk
-
     labels, scores = np.asarray(splits["test"].labels), result.scores["test"]
     entry: dict[str, Any] = {
-        "auroc": float(sk.roc_auc_score(labels, scores)),
-        "average_precision": float(sk.average_precision_score(labels, scores)),
-        "accuracy": None,
-        "balanced_accuracy": None,
-        "recall": None,
-        "specificity": None,
+        **ranking(scores, labels),
+        **dict.fromkeys(BASELINE_VERDICTS),
         "n_fitted": result.n_fitted,
         "n_normals": result.n_normals,
         "seconds": result.seconds,
@@ -149,13 +182,8 @@ def baseline_entry(
         threshold = choose_threshold(
             config, np.empty(0), result.scores["validation"], splits["validation"].labels
         )
-        predicted = threshold.predict(scores)
-        entry |= {
-            "accuracy": float(sk.accuracy_score(labels, predicted)),
-            "balanced_accuracy": float(sk.balanced_accuracy_score(labels, predicted)),
-            "recall": float(sk.recall_score(labels, predicted)),
-            "specificity": float(sk.recall_score(labels, predicted, pos_label=0)),
-        }
+        of_verdicts = verdicts(*confusion(labels, threshold.predict(scores)))
+        entry |= {name: of_verdicts[name] for name in BASELINE_VERDICTS}
     return entry
 
 
@@ -221,17 +249,19 @@ def bootstrap_intervals(
     1 / GROUPS.
     """
     rng = np.random.default_rng(seed)
-    order = np.argsort(-scores)
-    # Equal scores are one step of the curves; a step's last place.
-    ends = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])
-    n_flagged = int((scores > threshold.value).sum())
-    if len(ends) > GROUPS:
-        thinned = ends[np.linspace(0, len(ends) - 1, GROUPS).astype(int)]
-        ends = np.union1d(thinned, ends[ends == n_flagged - 1])
-    step = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+    # Steps of the curves, from the highest score down; equal scores are one step.
+    steps = np.unique(scores)[::-1]
+    n_flagged = int((steps > threshold.value).sum())
+    if len(steps) > GROUPS:
+        chosen = np.linspace(0, len(steps) - 1, GROUPS).astype(int)
+        # Each begins below the one before it; where the threshold lies, one ends.
+        chosen = np.union1d(chosen, np.array([n_flagged - 1] if n_flagged else [], int))
+        n_flagged = int((chosen < n_flagged).sum())
+        steps = steps[chosen]
     # Beats of one step and class are one cell: those of the anomalous class first.
-    cell = step + len(ends) * (labels[order] != ANOMALOUS)
-    n_cells = 2 * len(ends)
+    cell = len(steps) - np.searchsorted(steps[::-1], scores, "right")
+    np.add(cell, len(steps), out=cell, where=labels != ANOMALOUS)
+    n_cells = 2 * len(steps)
     if patients is None:
         sizes = np.bincount(cell, minlength=n_cells)
         draws = (rng.multinomial(len(scores), sizes / len(scores)) for _ in range(n_resamples))
@@ -240,15 +270,14 @@ def bootstrap_intervals(
 
         unique, of_patient = np.unique(patients, return_inverse=True)
         ones = np.ones(len(cell), int)
-        shape = (len(unique), n_cells)
-        table = coo_array((ones, (of_patient[order], cell)), shape=shape).tocsr()
+        table = coo_array((ones, (of_patient, cell)), shape=(len(unique), n_cells)).tocsr()
         even = np.full(len(unique), 1 / len(unique))
         draws = (rng.multinomial(len(unique), even) @ table for _ in range(n_resamples))
     drawn: list[dict[str, float]] = []
     for counts in draws:
         tp, fp = (np.r_[0, np.cumsum(part)] for part in np.split(counts, 2))
         if tp[-1] and fp[-1]:
-            drawn.append(_resampled(tp, fp, int((ends < n_flagged).sum())))
+            drawn.append(_resampled(tp, fp, n_flagged))
     return {
         name: [float(q) for q in np.quantile([row[name] for row in drawn], (0.025, 0.975))]
         for name in HEADLINE
@@ -261,21 +290,10 @@ def _resampled(tp: np.ndarray, fp: np.ndarray, n_flagged: int) -> dict[str, floa
 
     tp, fp: (n_steps + 1,), from none of the steps to all. n_flagged: the steps above the threshold.
     """
-    positives, negatives = tp[-1], fp[-1]
-    hits, alarms = tp[n_flagged], fp[n_flagged]
+    hits, alarms, positives, negatives = map(int, (tp[n_flagged], fp[n_flagged], tp[-1], fp[-1]))
     precisions = tp[1:] / np.maximum(tp[1:] + fp[1:], 1)
-    recall, specificity = hits / positives, 1 - alarms / negatives
-    precision = hits / max(hits + alarms, 1)
-    misses, passes = positives - hits, negatives - alarms
-    spread = float(hits + alarms) * (hits + misses) * (passes + alarms) * (passes + misses)
     return {
         "auroc": np.trapezoid(tp, fp) / (positives * negatives),
         "average_precision": np.sum(np.diff(tp) * precisions) / positives,
-        "accuracy": (hits + passes) / (positives + negatives),
-        "balanced_accuracy": (recall + specificity) / 2,
-        "precision": precision,
-        "recall": recall,
-        "specificity": specificity,
-        "f1": 2 * hits / (hits + alarms + positives),
-        "mcc": (hits * passes - alarms * misses) / np.sqrt(spread) if spread else 0.0,
+        **verdicts(negatives - alarms, alarms, positives - hits, hits),
     }

@@ -22,7 +22,7 @@ from ecgad.feeding import read_ahead
 from ecgad.models import Autoencoder
 
 # Read at a time, in batches of the model's size.
-BATCHES_READ = 8
+BATCHES_READ = 2
 # A coreset holds no more beats, and no more numbers in the codes of a member: some 20 MB.
 CORESET_BEATS = 10_000
 CORESET_NUMBERS = 5_000_000
@@ -234,7 +234,11 @@ class Scorer:
         )
         if self.plain:
             (name,) = self.components
-            return np.mean([seen[name] for seen in members], axis=0)
+            total = next(members)[name]
+            for seen in members:
+                total += seen[name]
+            total /= len(self.model.members)
+            return total
         weights = list(self.components.values())
         logarithms = [
             np.average([_logarithm(of(seen)) - median for of, median in prepared], 0, weights)

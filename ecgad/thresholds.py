@@ -32,7 +32,7 @@ class Threshold:
 
     def predict(self, scores: np.ndarray) -> np.ndarray:
         """Labels, int8 (n_beats,), of scores (n_beats,)."""
-        return np.where(scores > self.value, ANOMALOUS, NORMAL).astype(np.int8)
+        return np.where(scores > self.value, np.int8(ANOMALOUS), np.int8(NORMAL))
 
 
 def choose_threshold(

@@ -7,7 +7,15 @@ from sklearn import metrics as sk
 from ecgad.config import EvaluationConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError
-from ecgad.metrics import _resampled, bootstrap_intervals, by_record, evaluate_scores
+from ecgad.metrics import (
+    _resampled,
+    bootstrap_intervals,
+    by_record,
+    confusion,
+    evaluate_scores,
+    ranking,
+    verdicts,
+)
 from ecgad.thresholds import (
     Threshold,
     best_threshold,
@@ -79,7 +87,7 @@ def test_thresholds_that_need_labels_say_so(method: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_resampled_metrics_are_those_of_scikit_learn(seed: int) -> None:
+def test_metrics_and_resampled_ones_are_those_of_scikit_learn(seed: int) -> None:
     """A resample by counts has the metrics of the resample written out."""
     scores, labels = scored(200, seed)
     threshold = 0.45
@@ -93,6 +101,8 @@ def test_resampled_metrics_are_those_of_scikit_learn(seed: int) -> None:
 
     truth, score = labels[drawn], scores[drawn]
     predicted = score > threshold
+    of_verdicts = verdicts(*confusion(truth, predicted.astype(np.int8)))
+    assert {**ranking(score, truth), **of_verdicts} == pytest.approx(found)
     assert found == pytest.approx(
         {
             "auroc": sk.roc_auc_score(truth, score),
