@@ -142,10 +142,13 @@ def main() -> None:
     for n in (n for n in GROWTH if n <= arguments.most):
         for name in STAGES[:3]:
             tasks[f"growth {n} {name}"] = partial(grown, out, n, name)
-    # The largest data and the CNN's quality take minutes and vary little: once.
+    # The largest data, the CNN's quality and the compiler take minutes: once.
     once = {name: tasks.pop(name) for name in list(tasks) if str(GROWTH[-1]) in name}
     for precision in ("float32", "bfloat16"):
         once[f"quality {precision}"] = partial(auroc, script, precision)
+    for kind, batch, precision in performance_page.COMPILED:
+        name = f"compiled {kind} {batch} {precision}"
+        once[name] = partial(process, TASKS, "compiled_step", kind, batch, precision, cwd=out)
     for run in range(1, runs + 1):
         results.measure(run, tasks)
         results.measure(1, once)

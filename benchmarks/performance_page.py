@@ -14,6 +14,13 @@ from matplotlib import pyplot as plt
 Runs = dict[str, list[Any]]
 FOUR = ("preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py")
 PUBLISHED_EPOCHS, LSTM_BATCH = 100, 8
+COMPILED = (
+    ("dense", "512", "float32"),
+    ("cnn", "64", "float32"),
+    ("cnn", "512", "float32"),
+    ("cnn", "64", "bfloat16"),
+    ("cnn", "512", "bfloat16"),
+)
 
 
 def write(runs: Runs, folder: Path) -> None:
@@ -28,7 +35,7 @@ def write(runs: Runs, folder: Path) -> None:
     ]
     parts += ["## Start-up", STARTUP, _table(_startup(runs))]
     parts += ["## Training", TRAINING, _table(_training(runs))]
-    parts += [_precision(runs)]
+    parts += [_precision(runs), _compiled(runs)]
     parts += ["## Scoring", SCORING, _table(_scoring(runs))]
     parts += ["## Growth", GROWTH, _growth_table(runs), "![time and memory](growth.png)"]
     (folder / "performance.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -146,6 +153,21 @@ def _precision(runs: Runs) -> str:
         f"`auto` chooses it for the CNN, and nowhere else, so that the same machine always makes "
         f"the same choice. Test AUROC of `ecg5000_cnn` over three seeds: "
         f"{statistics.mean(full):.4f} in float32, {statistics.mean(half):.4f} in bfloat16."
+    )
+
+
+def _compiled(runs: Runs) -> str:
+    steps = [(names, runs[f"compiled {' '.join(names)}"][0]["printed"]) for names in COMPILED]
+    gains = [
+        f"{step['eager'] / step['seconds']:.2f} ({kind}, {batch}, {precision})"
+        for (kind, batch, precision), step in steps
+    ]
+    firsts = [step["first"] for _, step in steps]
+    return (
+        f"`torch.compile` is not used: it takes {min(firsts):.0f} to {max(firsts):.0f} s before "
+        f"the first step, for steps (forward and backward, measured once) that are "
+        f"{', '.join(gains)} times as fast, and for a batch of another size, such as the last one, "
+        f"it compiles again."
     )
 
 

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,39 @@ def keras_step(kind: str, batch: str, _precision: str) -> dict[str, Any]:
     return {"seconds": timed(epoch) / steps}
 
 
+def compiled_step(kind: str, batch: str, precision: str) -> dict[str, Any]:
+    """Forward and backward by `torch.compile` and without; `first`: seconds of its first one.
+
+    It needs a C++ compiler.
+    """
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # what an earlier run has compiled
+    import torch
+
+    from ecgad.models import build_model
+
+    mixed = precision == "bfloat16"
+    model = build_model(kind, 1, SAMPLES, MODELS[kind]).train()
+    if mixed:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    beats = torch.rand(int(batch), 1, SAMPLES)
+
+    def step(network: Any) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            made = network(beats)
+        (made.float() - beats).abs().mean().backward()
+        model.zero_grad()
+
+    def steps(network: Any) -> None:
+        for _ in range(30):
+            step(network)
+
+    compiled = torch.compile(model)
+    first = timed(lambda: step(compiled))
+    step(model)
+    seconds = [timed(partial(steps, network)) / 30 for network in (compiled, model)]
+    return {"first": first, "seconds": seconds[0], "eager": seconds[1]}
+
+
 STEPS = {"cnn": 12, "lstm": 12, "one_sample": 8}
 
 
@@ -331,6 +365,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
         ecgad_lstm_quality,
         ecgad_step,
         keras_step,
+        compiled_step,
         noise,
         ecgad_score,
         bare_score,
