@@ -5,6 +5,7 @@
 FOLDER holds ECG5000 and ecg.csv. What is compared is run in turn, each time in a process of its
 own. Results are kept in --out, so that the command can be given again after a break; after a change
 of the code, give another folder. --most: beats of the largest synthetic data (6 GB for 10 million).
+torch.compile needs a C++ compiler.
 """
 
 import argparse

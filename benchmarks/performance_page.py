@@ -57,7 +57,8 @@ validation: its fit is Adam on squared errors, and scores the training beats at 
 process loads the table, trains, scores and chooses a threshold; ours beside it are `train_model.py`
 and all four stages, with their baselines, bootstrap and figures. The LSTM is timed from the start
 of the training until the published shares of the validation beats are right (97.26% of normal and
-96.88% of anomalous ones); the published recipe takes 100 epochs, of which some steps were timed."""
+96.88% of anomalous ones); the published recipe takes 100 epochs, of which some steps were timed. A
+step is the median of nine short epochs."""
 SCORING = """From a memory-mapped file to scores, beside a loop of the same network and its mean
 absolute errors over a tensor in memory, in the same batches; a million beats of 140 samples for
 the dense network, a hundred thousand for the slower ones. Keras's `predict` makes no errors of its
