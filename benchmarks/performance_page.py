@@ -49,7 +49,8 @@ of {processor}; {versions}.
 
 Every figure is a ratio to something run beside it, in turn, each time in a process of its own:
 medians, with the smallest and largest of the ratios run by run. Runs so far: {runs}. Seconds are
-those of one machine, which others use as well: each process was started when they were quiet."""
+those of one machine, which others use as well: each process waited until they were quiet, for five
+minutes at most. The largest data, the quality and the compiler were measured once."""
 STARTUP = """Whole processes beside `python -c "import torch"`; the goal was at most 0.6."""
 TRAINING = """The published dense recipe on `ecg.csv` (nadam, 100 epochs of batches of 512), `fit`
 alone and whole processes; Keras is TensorFlow's. PyOD has neither nadam nor absolute errors nor a
