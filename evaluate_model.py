@@ -2,8 +2,8 @@
 
 import time
 
-from ecgad import ranks
-from ecgad.cli import Run, script
+from ecgad.commands.script import Run, script
+from ecgad.runtime import ranks
 
 
 def evaluate(run: Run) -> None:
@@ -12,8 +12,8 @@ def evaluate(run: Run) -> None:
     The threshold is chosen on training or validation beats; test beats are only measured.
     """
     from ecgad.artifacts import files, manifest, processed, runs
-    from ecgad.detector import restore_model, restore_scorer
-    from ecgad.summaries import evaluate_tables
+    from ecgad.detection.detector import restore_model, restore_scorer
+    from ecgad.report.tables import evaluate_tables
 
     experiment = run.experiment
     metrics = None
@@ -41,13 +41,13 @@ def evaluate(run: Run) -> None:
         run.result(metrics, *evaluate_tables(metrics))
         return
 
-    from ecgad.baselines import run_baselines
     from ecgad.data.splits import SPLITS
-    from ecgad.examples import choose_examples, choose_to_encode
-    from ecgad.metrics import baseline_entries, evaluate_scores, patients_in_both
-    from ecgad.scoring import adapted_scores, encode, reconstruct, shared_scores
-    from ecgad.thresholds import choose_threshold, relative_to_record, to_dict
-    from ecgad.training import pick_device
+    from ecgad.evaluation.baselines import run_baselines
+    from ecgad.evaluation.examples import choose_examples, choose_to_encode
+    from ecgad.evaluation.metrics import baseline_entries, evaluate_scores, patients_in_both
+    from ecgad.scoring.scorer import adapted_scores, encode, reconstruct, shared_scores
+    from ecgad.scoring.thresholds import choose_threshold, relative_to_record, to_dict
+    from ecgad.training.fit import pick_device
 
     config = experiment.evaluation
     with ranks.together():

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ecgad.cli import Run, script
+from ecgad.commands.script import Run, script
 
 # Of records, to look at; some kilobytes each.
 MOST_STRETCHES = 64
@@ -25,10 +25,10 @@ def preprocess(
     from contextlib import closing
 
     from ecgad.artifacts import files, manifest, processed
-    from ecgad.data import Part, Stretch, open_source, read_beats
     from ecgad.data.scaling import Spread
+    from ecgad.data.sources import Part, Stretch, open_source, read_beats
     from ecgad.data.splits import Dealer, hide_anomalies, sides_of_recordings
-    from ecgad.summaries import preprocess_tables
+    from ecgad.report.tables import preprocess_tables
 
     experiment = run.experiment
     config = experiment.data

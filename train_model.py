@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgad import ranks
-from ecgad.cli import Run, script
+from ecgad.commands.script import Run, script
+from ecgad.runtime import ranks
 
 if TYPE_CHECKING:
     from ecgad.artifacts.manifest import Stage
@@ -22,7 +22,7 @@ def train(
     """Train an autoencoder on the normal beats of the training split."""
     from ecgad.artifacts import manifest, processed, runs
     from ecgad.errors import ConfigError
-    from ecgad.summaries import train_tables
+    from ecgad.report.tables import train_tables
 
     if resume and run.overwrite:
         raise ConfigError("--resume goes on, --overwrite starts again: give one of them")
@@ -42,11 +42,11 @@ def train(
         run.result(summary, *train_tables(summary))
         return
 
-    from ecgad.detector import restore_model
-    from ecgad.feeding import feed
+    from ecgad.detection.detector import restore_model
     from ecgad.models import build_model
-    from ecgad.scoring import check_coreset, choose_coreset
-    from ecgad.training import TrainingState, fit, pick_device, prepare
+    from ecgad.scoring.scorer import check_coreset, choose_coreset
+    from ecgad.training.feeding import feed
+    from ecgad.training.fit import TrainingState, fit, pick_device, prepare
 
     with ranks.together():
         device = pick_device(run.device)

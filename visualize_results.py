@@ -1,6 +1,6 @@
 """Stage 4: what the other stages wrote, as pictures and one report."""
 
-from ecgad.cli import Run, script
+from ecgad.commands.script import Run, script
 
 
 def visualize(run: Run) -> None:
@@ -27,9 +27,9 @@ def visualize(run: Run) -> None:
         return
     files.check_writable(run.run_dir)
 
-    from ecgad import report
-    from ecgad.gallery import draw, render
-    from ecgad.parallel import in_order
+    from ecgad.report import page
+    from ecgad.report.gallery import draw, render
+    from ecgad.runtime.workers import in_order
 
     stage.begin()
     runs.remove_figures(run.run_dir)
@@ -39,8 +39,8 @@ def visualize(run: Run) -> None:
         files.save_bytes(run.run_dir / runs.figure_file(name), png)
         figures[name] = (caption, png)
     metrics = files.load_json(run.run_dir / runs.METRICS)
-    page = report.render(metrics, trained["summary"], figures)
-    files.save_bytes(run.run_dir / runs.REPORT, page.encode())
+    html = page.render(metrics, trained["summary"], figures)
+    files.save_bytes(run.run_dir / runs.REPORT, html.encode())
     summary = {
         "name": experiment.name,
         "seed": experiment.seed,

@@ -17,12 +17,12 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from torch.nn import functional
 from trial_networks import NETWORKS, Penalised
 
-from ecgad.config import Experiment, load_experiment
-from ecgad.data import Beats, open_source, read_beats
+from ecgad.config.experiment import Experiment, load_experiment
 from ecgad.data.scaling import Scaler
+from ecgad.data.sources import Beats, open_source, read_beats
 from ecgad.data.splits import Dealer, sides_of_recordings
 from ecgad.models import Autoencoder, build_model
-from ecgad.scoring import Scorer, adapted_scores, choose_coreset
+from ecgad.scoring.scorer import Scorer, adapted_scores, choose_coreset
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 FOLDS = 5

@@ -17,9 +17,9 @@ import wfdb
 from sleepecg.heartbeats import detect_heartbeats
 from wfdb.processing import xqrs_detect
 
-from ecgad.data.recordings.annotations import BEATS
-from ecgad.data.recordings.matching import match_beats
-from ecgad.data.recordings.rpeaks import find_r_peaks
+from ecgad.evaluation.matching import match_beats
+from ecgad.processing.r_peaks import find_r_peaks
+from ecgad.recordings.beat_classes import BEATS
 
 TOLERANCE, CLOSE = 0.15, 0.02  # s
 TIMED_WITH_XQRS = 2  # records, for it is slow

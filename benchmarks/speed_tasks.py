@@ -52,9 +52,9 @@ def normals(processed: str) -> tuple[np.ndarray, np.ndarray]:
 def ecgad_fit(processed: str) -> dict[str, Any]:
     import torch
 
-    from ecgad.config import TrainingConfig
+    from ecgad.config.experiment import TrainingConfig
     from ecgad.models import build_model
-    from ecgad.training import fit
+    from ecgad.training.fit import fit
 
     train, validation = (torch.from_numpy(part[:, None]) for part in normals(processed))
     torch.manual_seed(0)
@@ -146,11 +146,11 @@ def ecgad_lstm_quality(processed: str) -> dict[str, Any]:
     import torch
 
     from ecgad.artifacts.processed import load_split
-    from ecgad.config import load_experiment
+    from ecgad.config.experiment import load_experiment
     from ecgad.models import build_model
-    from ecgad.scoring import Scorer
-    from ecgad.thresholds import best_threshold
-    from ecgad.training import fit, prepare
+    from ecgad.scoring.scorer import Scorer
+    from ecgad.scoring.thresholds import best_threshold
+    from ecgad.training.fit import fit, prepare
 
     experiment = load_experiment(Path(__file__).parent.parent / "configs" / "ecg5000_lstm.yaml")
     train, validation = (load_split(Path(processed), split) for split in ("train", "validation"))
@@ -175,9 +175,9 @@ def ecgad_step(kind: str, batch: str, precision: str) -> dict[str, Any]:
     """
     import torch
 
-    from ecgad.config import TrainingConfig
+    from ecgad.config.experiment import TrainingConfig
     from ecgad.models import build_model
-    from ecgad.training import fit
+    from ecgad.training.fit import fit
 
     parameters = ONE_SAMPLE_LSTM if kind == "one_sample" else MODELS[kind]
     steps = STEPS[kind]
@@ -285,7 +285,7 @@ def noise(file: str, n: str) -> dict[str, Any]:
 
 def ecgad_score(kind: str, file: str) -> dict[str, Any]:
     from ecgad.models import build_model
-    from ecgad.scoring import Scorer
+    from ecgad.scoring.scorer import Scorer
 
     scorer = Scorer(build_model(kind, 1, SAMPLES, MODELS[kind]), {"mae": 1}, None)
     beats = np.load(file, mmap_mode="r")
@@ -341,8 +341,8 @@ def ecgad_metrics(n: str) -> dict[str, Any]:
     from sklearn import metrics as _warm
 
     from ecgad.data.beats import Beats
-    from ecgad.metrics import evaluate_scores
-    from ecgad.thresholds import Threshold
+    from ecgad.evaluation.metrics import evaluate_scores
+    from ecgad.scoring.thresholds import Threshold
 
     scores, labels = simulated(n)
     beats = Beats(scores, np.where(labels, "V", "N"), labels, np.arange(len(labels)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecgad.config import load_experiment
+from ecgad.config.experiment import load_experiment
 from ecgad.errors import ConfigError
 
 from .conftest import REPOSITORY

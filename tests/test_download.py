@@ -20,10 +20,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ecgad.data import tables, ucr
-from ecgad.data.download import Remote, fetch
-from ecgad.data.recordings import physionet
-from ecgad.data.recordings.physionet import MITDB, PTBDB, Database, fetch_database
+from ecgad.data import tables
+from ecgad.data.download import physionet
+from ecgad.data.download.physionet import MITDB, PTBDB, Database, fetch_database
+from ecgad.data.download.remote import Remote, fetch
+from ecgad.data.sources import ecg5000 as ucr
 from ecgad.errors import FileError
 
 
@@ -326,7 +327,7 @@ def test_ctrl_c_ends_at_once(physio: PhysioNet, tmp_path: Path) -> None:
     physio.cuts[DAT] = [131_072]
     program = (
         "import sys; from pathlib import Path\n"
-        "from ecgad.data.recordings.physionet import *\n"
+        "from ecgad.data.download.physionet import *\n"
         f"fetch_database({physio.database!r}, Path(sys.argv[1]))"
     )
     with subprocess.Popen(

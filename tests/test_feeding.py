@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from ecgad import ranks
-from ecgad.config import TrainingConfig
+from ecgad.config.experiment import TrainingConfig
 from ecgad.data.beats import Beats, read_rows
-from ecgad.feeding import Held, Normals, Streamed, feed, read_ahead
 from ecgad.models import build_model
-from ecgad.training import best_reconstructed, fit
+from ecgad.runtime import ranks
+from ecgad.training.feeding import Held, Normals, Streamed, feed, read_ahead
+from ecgad.training.fit import best_reconstructed, fit
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ecgad.models import MODELS, build_model
-from ecgad.scoring import ERRORS, Scorer, reconstruct
+from ecgad.scoring.scorer import ERRORS, Scorer, reconstruct
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("dense", {}),

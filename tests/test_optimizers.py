@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from ecgad.config import TrainingConfig
-from ecgad.optimizers import Optimizer
+from ecgad.config.experiment import TrainingConfig
+from ecgad.training.optimizers import Optimizer
 
 RATE = 0.01
 CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {

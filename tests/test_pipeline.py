@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from ecgad.artifacts import files
-from ecgad.data.synthetic import synthesise
-from ecgad.data.ucr import ecg5000_files, read_ecg5000
-from ecgad.detector import Detector
+from ecgad.data.sources.ecg5000 import ecg5000_files, read_ecg5000
+from ecgad.data.sources.synthetic import synthesise
+from ecgad.detection.detector import Detector
 from ecgad.errors import UserError
 
 from .conftest import REPOSITORY, SMOKE, STAGES, Call
@@ -78,7 +78,7 @@ def test_help_imports_nothing_that_is_slow(process: Call, script: str) -> None:
     outcome = process(script, "--help")
     assert outcome.code == 0
     assert "typer" in outcome.imported
-    assert not outcome.imported & {*SLOW, "numpy.testing", "ecgad.training"}
+    assert not outcome.imported & {*SLOW, "numpy.testing", "ecgad.training.fit"}
 
 
 def test_four_processes_keep_the_contract(process: Call, tmp_path: Path) -> None:

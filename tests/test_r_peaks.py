@@ -8,9 +8,9 @@ import wfdb
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import resample_poly
 
-from ecgad.data.recordings.annotations import BEATS
-from ecgad.data.recordings.matching import match_beats
-from ecgad.data.recordings.rpeaks import find_r_peaks
+from ecgad.evaluation.matching import match_beats
+from ecgad.processing.r_peaks import find_r_peaks
+from ecgad.recordings.beat_classes import BEATS
 
 RATE = 360  # Hz, of the MIT-BIH database
 MINUTE = 60 * RATE

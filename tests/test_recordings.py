@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import wfdb
 
-from ecgad.config import FilterConfig, PtbdbConfig, WfdbConfig
+from ecgad.config.experiment import FilterConfig, PtbdbConfig, WfdbConfig
 from ecgad.data.beats import Beats
-from ecgad.data.recordings import ptbdb as ptb
-from ecgad.data.recordings.annotations import CLASS_MAPS
-from ecgad.data.recordings.filtering import (
+from ecgad.data.sources import ptbdb as ptb
+from ecgad.data.sources.wfdb import patient_of, read_record, read_wfdb
+from ecgad.processing.filtering import (
     fill_gaps,
     filter_leads,
     flat_samples,
     resample,
     resampling_ratio,
 )
-from ecgad.data.recordings.reading import read_annotations, read_header, read_leads, record_names
-from ecgad.data.recordings.template import templates
-from ecgad.data.recordings.timing import rr_intervals, timing_features
-from ecgad.data.recordings.wfdb_source import patient_of, read_record, read_wfdb
+from ecgad.processing.rr_intervals import rr_intervals, timing_features
+from ecgad.processing.template import templates
+from ecgad.recordings.beat_classes import CLASS_MAPS
+from ecgad.recordings.wfdb import read_annotations, read_header, read_leads, record_names
 
 # An easy recording: a beat every 0.8 s, every fifth early and inverted.
 RATE = 200.0

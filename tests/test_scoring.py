@@ -7,21 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from ecgad.baselines import FITS, run_baselines
-from ecgad.config import TrainingConfig
+from ecgad.config.experiment import TrainingConfig
 from ecgad.data.beats import Beats
-from ecgad.detector import Detector
+from ecgad.detection.detector import Detector
 from ecgad.errors import ConfigError, FileError
+from ecgad.evaluation.baselines import FITS, run_baselines
 from ecgad.models import Autoencoder, Ensemble, build_model
-from ecgad.scoring import (
-    COMPONENTS,
-    Coreset,
-    Scorer,
-    adapted_scores,
-    choose_coreset,
-    encode,
-)
-from ecgad.training import fit
+from ecgad.scoring.scorer import COMPONENTS, Coreset, Scorer, adapted_scores, choose_coreset, encode
+from ecgad.training.fit import fit
 from tests.conftest import SMOKE, STAGES, Call
 
 
@@ -184,7 +177,7 @@ def test_what_a_score_lacks_is_said() -> None:
 
 
 def test_baselines_tell_beats_apart_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecgad.baselines.NEIGHBOUR_OPERATIONS", 0)
+    monkeypatch.setattr("ecgad.evaluation.baselines.NEIGHBOUR_OPERATIONS", 0)
     train, test = some_beats(4000), some_beats(100, seed=1)
     test.beats[test.labels == 1] *= 3
     splits = {"train": train, "validation": test, "test": test}

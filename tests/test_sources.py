@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecgad.data import heartbeat_csv
-from ecgad.data.synthetic import BEFORE_R, BLOCK, KINDS, synthesise
+from ecgad.data.sources import heartbeat_csv
+from ecgad.data.sources.ecg5000 import ecg5000_files, read_ecg5000, read_ts, read_txt
+from ecgad.data.sources.synthetic import BEFORE_R, BLOCK, KINDS, synthesise
 from ecgad.data.tables import read_csv, read_ecg_csv
-from ecgad.data.ucr import ecg5000_files, read_ecg5000, read_ts, read_txt
 from ecgad.errors import FileError
 
 

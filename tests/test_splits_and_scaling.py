@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ecgad.config import SplitConfig
+from ecgad.config.experiment import SplitConfig
 from ecgad.data.beats import Beats
 from ecgad.data.scaling import Scaler, Spread
 from ecgad.data.splits import Dealer, Recording, hide_anomalies, sides_of_recordings

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from ecgad.config import EvaluationConfig
+from ecgad.config.experiment import EvaluationConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError
-from ecgad.metrics import (
+from ecgad.evaluation.metrics import (
     _resampled,
     bootstrap_intervals,
     by_record,
@@ -16,7 +16,7 @@ from ecgad.metrics import (
     ranking,
     verdicts,
 )
-from ecgad.thresholds import (
+from ecgad.scoring.thresholds import (
     Threshold,
     best_threshold,
     choose_threshold,
@@ -131,7 +131,7 @@ def test_many_scores_are_resampled_as_if_neighbours_were_equal(
         return bootstrap_intervals(scores, labels, threshold, 200, 1, patients)
 
     exact = intervals()
-    monkeypatch.setattr("ecgad.metrics.GROUPS", 500)
+    monkeypatch.setattr("ecgad.evaluation.metrics.GROUPS", 500)
     for name, interval in intervals().items():
         # Patients are drawn alike in both; beats are not, so that only the chance is alike.
         assert interval == pytest.approx(exact[name], abs=0.002 if of_patients else 0.015)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from ecgad.config import TrainingConfig
+from ecgad.config.experiment import TrainingConfig
 from ecgad.errors import DivergedError
 from ecgad.models import Autoencoder, build_model
-from ecgad.training import TrainingState, fit, mean_loss
+from ecgad.training.fit import TrainingState, fit, mean_loss
 
 
 def waves(n: int, seed: int) -> torch.Tensor:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgad.artifacts import files
-from ecgad.config import Experiment
+from ecgad.config.experiment import Experiment
 from ecgad.errors import FileError, MismatchError
 
 MANIFEST = "manifest.json"

@@ -13,14 +13,14 @@ import yaml
 
 from ecgad.artifacts import files
 from ecgad.artifacts.manifest import SCRIPTS, Stage, difference_of
-from ecgad.config import Experiment
+from ecgad.config.experiment import Experiment
 from ecgad.data.splits import SPLITS
 from ecgad.errors import FileError, MismatchError
 
 if TYPE_CHECKING:
     import torch
 
-    from ecgad.training import TrainingState
+    from ecgad.training.fit import TrainingState
 
 CONFIG = "config.yaml"
 BEST = "checkpoint_best.pt"
@@ -87,8 +87,8 @@ class Checkpoint:
 
     model: kind, n_leads, n_samples and parameters of `ecgad.models.build_model`. weights: of the
     best epoch. beats: leads, sampling rate and unit of the raw beats, as in `beats.json`. coreset:
-    of `ecgad.scoring.Coreset`; None until the training is finished. training: fields of
-    `ecgad.training.TrainingState`; None in the best checkpoint.
+    of `ecgad.scoring.scorer.Coreset`; None until the training is finished. training: fields of
+    `ecgad.training.fit.TrainingState`; None in the best checkpoint.
     """
 
     model: dict[str, Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ecgad.config import SplitConfig
+from ecgad.config.experiment import SplitConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
 from ecgad.errors import ConfigError
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
-from ecgad.data.download import Remote, fetch
+from ecgad.data.download.remote import Remote, fetch
 from ecgad.errors import FileError
 
 ECG_CSV = Remote(
@@ -30,8 +30,8 @@ def ecg_csv_file(folder: Path) -> Path:
 def read_ecg_csv(path: Path) -> Beats:
     """TensorFlow's `ecg.csv`: 140 points a row without a header, the label last, 1 = normal.
 
-    These are beats of ECG5000 (`ecgad.data.ucr`), its four anomalous classes made one. Raises
-    FileError, with line and column, where the table is malformed.
+    These are beats of ECG5000 (`ecgad.data.sources.ecg5000`), its four anomalous classes made one.
+    Raises FileError, with line and column, where the table is malformed.
     """
     values = read_numbers(path, header=False)
     if values.shape[1] != 141:

@@ -1,0 +1,123 @@
+"""ECG5000 as the UCR archive publishes it: 5,000 beats of one patient in five classes.
+
+Chen et al. 2015 cut them from record chf07 of the BIDMC Congestive Heart Failure Database
+(Goldberger et al. 2000), stretched each to 140 points and standardised it (z-score), so that a
+point is neither a time nor a voltage.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
+from ecgad.data.download.remote import Remote, fetch
+from ecgad.errors import FileError
+
+REMOTE = Remote(
+    url="https://www.timeseriesclassification.com/aeon-toolkit/ECG5000.zip",
+    sha256={
+        "ECG5000_TRAIN.ts": "1935be5cc08203aa7c0de288fbceb48997d475f43ee610fa373fd6f4a0d66775",
+        "ECG5000_TEST.ts": "2343d4f750e3b2b4b0f470d985afadc590dbc69695597db6bb4888ef01c015ce",
+        "ECG5000_TRAIN.txt": "0d96aff193311a6dc6111bf0dbd2f7d2313987fbf7a1da4a383d92563876057b",
+        "ECG5000_TEST.txt": "baf4ad57d28daa5e79050edd4185968181762bc83d45a757753015b4ba8ab295",
+    },
+)
+CLASS_NAMES = {
+    "1": "normal",
+    "2": "R-on-T premature ventricular beat",
+    "3": "premature ventricular beat",
+    "4": "supraventricular premature beat",
+    "5": "unclassified beat",
+}
+NORMAL_CLASS = "1"
+
+
+def ecg5000_files(folder: Path) -> list[Path]:
+    """The archive's training and test file, as `.ts` or else as `.txt`; downloaded if missing.
+
+    Raises FileError where they are missing and cannot be fetched.
+    """
+    for suffix in (".ts", ".txt"):
+        files = [folder / f"ECG5000_{part}{suffix}" for part in ("TRAIN", "TEST")]
+        if all(file.exists() for file in files):
+            return files
+    fetch(REMOTE, folder)
+    return ecg5000_files(folder)
+
+
+def read_ecg5000(train: Path, test: Path) -> Beats:
+    """ECG5000 from its training and its test file; class 1 is normal.
+
+    Raises FileError, with the line, where a file is malformed.
+    """
+    parts = [read_ts(path) if path.suffix == ".ts" else read_txt(path) for path in (train, test)]
+    (train_values, _), (test_values, _) = parts
+    if train_values.shape[1] != test_values.shape[1]:
+        raise FileError(
+            f"{train.name} has beats of {train_values.shape[1]} points, {test.name} of "
+            f"{test_values.shape[1]}; both must come from the same archive"
+        )
+    beats = np.concatenate([values for values, _ in parts])
+    symbols = np.concatenate([symbols for _, symbols in parts])
+    return Beats(
+        beats=beats[:, None, :],
+        symbols=symbols,
+        labels=np.where(symbols == NORMAL_CLASS, NORMAL, ANOMALOUS).astype(np.int8),
+        rows=np.arange(len(beats)),
+        in_test=np.arange(len(beats)) >= len(train_values),
+        class_names=CLASS_NAMES,
+        unit="z-score",
+    )
+
+
+def read_ts(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Series (n, length), float32, and class symbols (n,) of an equal-length univariate `.ts`."""
+    lines = _lines(path)
+    starts = [number for number, line in enumerate(lines) if line.strip().lower() == "@data"]
+    if not starts:
+        raise FileError(f"{path}: no @data line; not a .ts file of the UCR archive")
+    rows, symbols = [], []
+    for number, line in enumerate(lines[starts[0] + 1 :], starts[0] + 2):
+        if not line.strip():
+            continue
+        values, colon, symbol = line.strip().rpartition(":")
+        if not colon or not symbol:
+            raise FileError(f"{path}, line {number}: no class at its end; is the file cut short?")
+        rows.append((number, values.split(",")))
+        symbols.append(symbol)
+    return _table(path, rows), np.array(symbols)
+
+
+def read_txt(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Series (n, length), float32, and class symbols (n,) of a `.txt`, the class first."""
+    rows = [(n, line.split()) for n, line in enumerate(_lines(path), 1) if line.strip()]
+    table = _table(path, rows)
+    return table[:, 1:], np.array([f"{symbol:g}" for symbol in table[:, 0]])
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"cannot read {path}: {error}") from None
+
+
+def _table(path: Path, rows: list[tuple[int, list[str]]]) -> np.ndarray:
+    """Rows of words, each with its line number, as a float32 table."""
+    if not rows:
+        raise FileError(f"{path}: no beats in it; is the file cut short?")
+    width = len(rows[0][1])
+    table = np.empty((len(rows), width), np.float32)
+    for place, (number, words) in enumerate(rows):
+        if len(words) != width:
+            raise FileError(
+                f"{path}, line {number}: {len(words)} values where line {rows[0][0]} has {width}; "
+                f"is the file cut short?"
+            )
+        try:
+            table[place] = words
+        except ValueError as error:
+            raise FileError(f"{path}, line {number}: {error}") from None
+        if not np.isfinite(table[place]).all():
+            raise FileError(f"{path}, line {number}: a value is missing or not finite")
+    return table

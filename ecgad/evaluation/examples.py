@@ -1,0 +1,73 @@
+"""Which beats are worth looking at."""
+
+import numpy as np
+
+from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
+from ecgad.scoring.thresholds import Threshold
+
+# Of each kind, as many as a picture can ask for.
+N_EXAMPLES = 12
+# More points of the latent space would hide one another.
+N_ENCODED = 5000
+
+
+def choose_examples(
+    scores: np.ndarray, beats: Beats, threshold: Threshold
+) -> dict[str, np.ndarray]:
+    """Places of telling beats, by kind, the most telling first; at most N_EXAMPLES of each.
+
+    scores: (n_beats,). `normal` and `anomalous` are typical ones, with scores near the median of
+    their class, the classes of anomaly taking turns. `false_alarm` and `missed` are the verdicts
+    that are wrong: `_worst` by the furthest, `_mildest` by the least. Without labels there are the
+    beats of `lowest` and `highest` score instead.
+    """
+    if beats.labels is None:
+        places = np.arange(len(scores))
+        return {"lowest": _lowest(places, scores), "highest": _lowest(places, -scores)}
+    labels, symbols = np.asarray(beats.labels), np.asarray(beats.symbols)
+    flagged = threshold.predict(scores) == ANOMALOUS
+    false_alarms = np.flatnonzero(flagged & (labels == NORMAL))
+    missed = np.flatnonzero(~flagged & (labels == ANOMALOUS))
+    typical = {
+        label: _in_turns(
+            [
+                _nearest_median(scores, np.flatnonzero((symbols == symbol) & (labels == label)))
+                for symbol in np.unique(symbols[labels == label])
+            ]
+        )
+        for label in (NORMAL, ANOMALOUS)
+    }
+    return {
+        "normal": typical[NORMAL],
+        "anomalous": typical[ANOMALOUS],
+        "false_alarm_worst": _lowest(false_alarms, -scores[false_alarms]),
+        "false_alarm_mildest": _lowest(false_alarms, scores[false_alarms]),
+        "missed_worst": _lowest(missed, scores[missed]),
+        "missed_mildest": _lowest(missed, -scores[missed]),
+    }
+
+
+def choose_to_encode(beats: Beats) -> np.ndarray:
+    """Places of the beats whose codes are kept: evenly spaced, at most N_ENCODED."""
+    n = min(len(beats), N_ENCODED)
+    return np.linspace(0, len(beats) - 1, n).round().astype(int)
+
+
+def _lowest(places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The N_EXAMPLES of the places with the lowest values, the lowest first."""
+    if len(places) > N_EXAMPLES:
+        few = values <= np.partition(values, N_EXAMPLES - 1)[N_EXAMPLES - 1]
+        places, values = places[few], values[few]
+    return places[np.argsort(values, kind="stable")][:N_EXAMPLES]
+
+
+def _nearest_median(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
+    distances = scores[places]
+    distances -= np.median(distances)
+    return _lowest(places, np.abs(distances, out=distances))
+
+
+def _in_turns(groups: list[np.ndarray]) -> np.ndarray:
+    """The first of each group, then the second of each, and so on; N_EXAMPLES in all."""
+    turns = [group[turn] for turn in range(N_EXAMPLES) for group in groups if turn < len(group)]
+    return np.array(turns[:N_EXAMPLES])

@@ -1,0 +1,79 @@
+"""What is done to the leads of a recording before beats are cut."""
+
+from fractions import Fraction
+
+import numpy as np
+from scipy import signal
+
+from ecgad.config.experiment import FilterConfig
+from ecgad.errors import ConfigError
+
+# Of the Butterworth band-pass in one direction; forth and back it is twice that.
+ORDER = 2
+# Longer than the line between two waves, at the resolution of any recorder.
+FLAT_SECONDS = 0.5
+# Of the notch: centre frequency over bandwidth.
+NOTCH_QUALITY = 30.0
+
+
+def fill_gaps(leads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leads (n_leads, n_samples) with missing samples interpolated, and where they were missing.
+
+    Filters would spread a NaN over the whole recording. The second array is bool, (n_samples,).
+    """
+    missing = np.isnan(leads)
+    if missing.any():
+        leads = leads.copy()
+        places = np.arange(leads.shape[1])
+        for lead, gaps in zip(leads, missing, strict=True):
+            lead[gaps] = np.interp(places[gaps], places[~gaps], lead[~gaps])
+    return leads, missing.any(axis=0)
+
+
+def flat_samples(leads: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """Where a lead keeps one value for FLAT_SECONDS or longer, bool (n_samples,).
+
+    Sought before filtering, which leaves ripples there.
+    """
+    shortest = max(2, round(FLAT_SECONDS * sampling_rate))
+    flat = np.zeros(leads.shape[1], bool)
+    for lead in leads:
+        edges = np.flatnonzero(np.r_[True, lead[1:] != lead[:-1], True])
+        for run in np.flatnonzero(np.diff(edges) >= shortest):
+            flat[edges[run] : edges[run + 1]] = True
+    return flat
+
+
+def filter_leads(leads: np.ndarray, sampling_rate: float, config: FilterConfig) -> np.ndarray:
+    """Band-pass and notch with zero phase: leads float (n_leads, n_samples), in and out.
+
+    Raises ConfigError where an edge is not below half the sampling rate (in Hz).
+    """
+    for name, frequency in (("band", config.band and config.band[1]), ("notch", config.notch)):
+        if frequency and frequency >= sampling_rate / 2:
+            raise ConfigError(
+                f"{name}: {frequency:g} Hz in the filter of the source is not below half the "
+                f"sampling rate of the records ({sampling_rate:g} Hz)"
+            )
+    if config.band:
+        sections = signal.butter(ORDER, config.band, "bandpass", fs=sampling_rate, output="sos")
+        leads = signal.sosfiltfilt(sections, leads)
+    if config.notch:
+        notch = signal.iirnotch(config.notch, NOTCH_QUALITY, fs=sampling_rate)
+        leads = signal.sosfiltfilt(signal.tf2sos(*notch), leads)
+    return leads
+
+
+def resample(leads: np.ndarray, ratio: Fraction) -> np.ndarray:
+    """Leads (n_leads, n_samples) at `ratio` times their sampling rate, by a polyphase filter."""
+    if ratio == 1:
+        return leads
+    return signal.resample_poly(leads, ratio.numerator, ratio.denominator, axis=1)
+
+
+def resampling_ratio(sampling_rate: float, wanted: float) -> Fraction:
+    """The ratio of two sampling rates (Hz), in numbers small enough for a polyphase filter.
+
+    Where it is not exact, places have to be reckoned by it too, or they drift away.
+    """
+    return Fraction(wanted / sampling_rate).limit_denominator(1000)

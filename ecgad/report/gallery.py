@@ -1,0 +1,213 @@
+"""The pictures of a run, in the order of its report."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ecgad.artifacts import files, processed, runs
+from ecgad.config.experiment import Experiment
+from ecgad.data.beats import Beats, Stretch
+from ecgad.data.splits import SPLITS
+from ecgad.evaluation.baselines import TITLES
+from ecgad.report.figures import data, detection, model, recordings
+
+# Title of the pictures of examples, and what their caption says.
+EXAMPLES = {
+    "normal": ("Normal beats", "Typical normal test beats: scores near the median."),
+    "anomalous": (
+        "Anomalous beats",
+        "Typical anomalous test beats, the classes taking turns: scores near the median of each.",
+    ),
+    "false_alarm_worst": (
+        "Worst false alarms",
+        "Normal test beats called anomalous, by the highest score.",
+    ),
+    "false_alarm_mildest": (
+        "Mildest false alarms",
+        "Normal test beats called anomalous, by the lowest score.",
+    ),
+    "missed_worst": ("Worst misses", "Anomalous test beats called normal, by the lowest score."),
+    "missed_mildest": (
+        "Mildest misses",
+        "Anomalous test beats called normal, by the highest score.",
+    ),
+    "lowest": ("Lowest scores", "The test beats that the model reconstructs best."),
+    "highest": ("Highest scores", "The test beats that the model reconstructs worst."),
+}
+
+
+def render(name: str, caption: str, figure: Figure, dpi: int) -> tuple[str, str, bytes]:
+    """Name, caption and PNG of a figure: what takes the time, and other processes can do."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=dpi)
+    return name, caption, content.getvalue()
+
+
+def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figure]]:
+    """Name, caption and figure of each picture that the results of a run allow."""
+    folder = experiment.processed_dir
+    scaler = processed.load_scaler(folder)
+
+    def unscaled(beats: Beats) -> Beats:
+        return replace(beats, beats=scaler.inverse_transform(beats.beats))
+
+    splits = {split: processed.load_split(folder, split) for split in SPLITS}
+    metrics = files.load_json(run_dir / runs.METRICS)
+    n_examples = experiment.figures.examples
+    labelled = splits["test"].labels is not None
+
+    train = unscaled(splits["train"])
+    yield (
+        "class_examples",
+        "Beats of each class as the source has them, from the training split.",
+        data.class_examples(train, n_examples),
+    )
+    yield (
+        "label_distribution",
+        "Beats of each class in each split.",
+        data.label_distribution(splits),
+    )
+    yield (
+        "class_profiles",
+        "Mean beat of each class, and how much single beats differ from it (training split).",
+        data.class_profiles(train),
+    )
+    yield (
+        "rolling_statistics",
+        "Level and variability along the mean beat of each class (training split).",
+        data.rolling_statistics(train),
+    )
+    if splits["train"].records is not None:
+        yield (
+            "classes_by_record",
+            "Beats of each class in each record, over all splits.",
+            recordings.classes_by_record(splits),
+        )
+    if splits["train"].rr is not None:
+        yield (
+            "rr_distributions",
+            "Time from the previous beat, and to the next, of the beats of each class (training "
+            "split).",
+            recordings.rr_distributions(splits["train"]),
+        )
+    yield (
+        "training_history",
+        "Loss on normal training beats and on normal validation beats, which the best epoch is "
+        "chosen by.",
+        model.training_history(runs.load_history(run_dir), experiment.training.loss),
+    )
+
+    test_scores = files.load_array(run_dir / runs.SCORES["test"])
+    threshold = metrics["threshold"]["value"]
+    for kind, (places, made) in runs.load_examples(run_dir).items():
+        if not len(places):
+            continue
+        if kind.endswith("_mildest") and len(places) <= 2 * n_examples:
+            # So few that the worst are all of them.
+            continue
+        title, caption = EXAMPLES[kind]
+        shown = places[: 2 * n_examples]
+        figure = model.reconstructions(
+            unscaled(splits["test"].take(shown)),
+            scaler.inverse_transform(made[: len(shown)]),
+            test_scores[shown],
+            threshold,
+            title,
+        )
+        yield f"reconstructions_{kind}", caption, figure
+
+    yield (
+        "score_distributions",
+        "Scores of the test beats; right of the threshold a beat is called anomalous.",
+        detection.score_distributions(
+            test_scores, splits["test"].labels, threshold, metrics["score"]
+        ),
+    )
+    if labelled:
+        yield from _with_labels(splits, run_dir, metrics)
+    if stretches := _most_telling(processed.load_stretches(folder), splits["test"], n_examples):
+        yield (
+            "stretches",
+            "Ten seconds of some test records: above each test beat its class, shaded where it was "
+            "called anomalous.",
+            recordings.stretches(stretches, splits["test"], np.asarray(test_scores) > threshold),
+        )
+    places, codes = runs.load_codes(run_dir)
+    yield (
+        "latent_space",
+        "Codes of the test beats on their first two principal components.",
+        model.latent_space(codes, splits["test"].take(places)),
+    )
+
+
+def _most_telling(stretches: list[Stretch], beats: Beats, n: int) -> list[Stretch]:
+    """The `n` stretches of the records with the most classes, and of these the most anomalous."""
+
+    def telling(stretch: Stretch) -> tuple[int, int]:
+        of_record = beats.take(np.flatnonzero(beats.records == stretch.record))
+        return len(of_record.class_counts), len(of_record) - len(of_record.normals)
+
+    return sorted(sorted(stretches, key=telling)[-n:], key=lambda stretch: stretch.record)
+
+
+def _with_labels(
+    splits: dict[str, Beats], run_dir: Path, metrics: dict
+) -> Iterator[tuple[str, str, Figure]]:
+    entries = {split: metrics[split] for split in ("validation", "test")}
+    curves = {
+        split: (
+            files.load_array(run_dir / runs.SCORES[split]),
+            np.asarray(splits[split].labels),
+            entry,
+        )
+        for split, entry in entries.items()
+    }
+    scores = files.load_array(run_dir / runs.BASELINES)
+    baselines = {
+        TITLES[name]: (of_baseline, entry["auroc"])
+        for (name, entry), of_baseline in zip(metrics["baselines"].items(), scores, strict=True)
+    }
+    yield (
+        "roc_curve",
+        "Sensitivity against false alarms as the threshold moves; coloured: simple methods on the "
+        "same test beats.",
+        detection.roc_curve(curves, baselines),
+    )
+    yield (
+        "precision_recall_curve",
+        "Precision against recall as the threshold moves; anomalous beats are the positive class.",
+        detection.precision_recall_curve(curves),
+    )
+    yield (
+        "accuracy_by_threshold",
+        "What becomes of the test beats as the threshold moves; the one that was chosen is dashed.",
+        detection.accuracy_by_threshold(curves, metrics["threshold"]["value"], metrics["score"]),
+    )
+    if "false_alarms" in entries["test"]:
+        yield (
+            "false_alarms",
+            "Promised and observed false alarms, over all normal test beats and by record; shaded: "
+            "where 95% of observed rates lie if the promise holds.",
+            detection.false_alarms(entries["test"]),
+        )
+    yield (
+        "confusion_matrices",
+        "Verdicts at the threshold; shares are of the beats with that label.",
+        detection.confusion_matrices(entries),
+    )
+    yield (
+        "recall_by_class",
+        "Which share of each class of anomaly is found at the threshold.",
+        detection.recall_by_class(entries, metrics["class_names"]),
+    )
+    if "by_record" in metrics["test"]:
+        yield (
+            "results_by_record",
+            "How well the beats of each test record are judged; dotted lines are means over "
+            "records.",
+            recordings.results_by_record(metrics["test"]),
+        )

@@ -1,0 +1,187 @@
+"""Normal beats on their way to the network: held in memory, or streamed from the file of a split.
+
+Where there are several ranks (`ecgad.runtime.ranks`), each reads its own share of the file alone.
+Batches are drawn from all beats, by the same seed on all ranks, and a rank gets those of its share,
+so that a batch is the same however many ranks there are.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ecgad.data.beats import NORMAL, Beats, read_rows
+from ecgad.errors import ConfigError
+from ecgad.runtime import ranks
+
+# Blocks of neighbouring beats that are in memory at once, and shuffled together; the more, the
+# better beats are mixed, and the smaller the pieces that a disk is asked for.
+BLOCKS = 16
+# Without gradients a large batch costs little memory.
+CHUNK = 4096
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A rank's part of a batch.
+
+    beats: float32, (n_own, n_leads, n_samples). own: which of the batch they are, bool, (n,); None:
+    all of it. n: how many the batch has on all ranks.
+    """
+
+    beats: Tensor
+    own: Tensor | None
+    n: int
+
+
+class Normals(Protocol):
+    """Normal beats to train with or to measure a loss on. n: how many, on all ranks."""
+
+    n: int
+
+    def batches(
+        self, size: int, generator: torch.Generator, kept: Tensor | None = None
+    ) -> Iterator[Batch]:
+        """All beats once, in random order; of them, the places `kept` (ascending), where given."""
+
+    def chunks(self) -> Iterator[Tensor]:
+        """This rank's beats in order, at most CHUNK at a time."""
+
+
+class Held:
+    """Normal beats on the device, of which a batch is picked by index.
+
+    beats: this rank's, float32, (n_own, n_leads, n_samples), from the place `first` on of `n`.
+    """
+
+    def __init__(self, beats: Tensor, first: int = 0, n: int | None = None) -> None:
+        self.beats = beats
+        self.first = first
+        self.n = len(beats) if n is None else n
+
+    def batches(
+        self, size: int, generator: torch.Generator, kept: Tensor | None = None
+    ) -> Iterator[Batch]:
+        """As of `Normals`."""
+        kept = torch.arange(self.n) if kept is None else kept
+        order = kept[torch.randperm(len(kept), generator=generator)]
+        for places in order.to(self.beats.device).split(size):
+            if len(self.beats) == self.n:
+                yield Batch(self.beats[places], None, len(places))
+                continue
+            own = (places >= self.first) & (places < self.first + len(self.beats))
+            yield Batch(self.beats[places[own] - self.first], own, len(places))
+
+    def chunks(self) -> Iterator[Tensor]:
+        """As of `Normals`."""
+        return iter(self.beats.split(CHUNK))
+
+
+class Streamed:
+    """Normal beats that stay in the file: blocks in random order, shuffled some BLOCKS at a time.
+
+    While the network has some of them, a thread reads the next.
+    """
+
+    def __init__(self, beats: Beats, device: torch.device, budget: int) -> None:
+        """budget: bytes that the beats in memory may take."""
+        self.file = beats.beats
+        self.device = device
+        labels = np.zeros(len(beats), np.int8) if beats.labels is None else beats.labels
+        self.normal = np.asarray(labels) == NORMAL
+        # At most four times BLOCKS are in memory: read ahead, read, joined to a rest, and in use.
+        self.rows = max(1, budget // (4 * BLOCKS * self.file[0].nbytes))
+        starts = np.arange(0, len(beats), self.rows)
+        counts = np.add.reduceat(self.normal, starts, dtype=np.int64)
+        ends = np.cumsum(counts)
+        self.n = int(ends[-1])
+        # Of each block, its places among all normals, and whether it is of this rank's share.
+        self.places = list(zip(ends - counts, ends, strict=True))
+        self.own = np.arange(len(starts)) * ranks.SIZE // len(starts) == ranks.RANK
+
+    def batches(
+        self, size: int, generator: torch.Generator, kept: Tensor | None = None
+    ) -> Iterator[Batch]:
+        """As of `Normals`."""
+        wanted = np.full(self.n, kept is None)
+        if kept is not None:
+            wanted[kept.numpy()] = True
+        order = torch.randperm(len(self.places), generator=generator).split(BLOCKS)
+        beats, own = self._read([], wanted)
+        for more, more_own in read_ahead(lambda part: self._read(part.tolist(), wanted), order):
+            beats, own = torch.cat([beats, more]), torch.cat([own, more_own])
+            del more
+            # Of each beat that some rank has, its place among those of this one.
+            held = own.cumsum(0) - 1
+            *parts, rest = torch.randperm(len(own), generator=generator).split(size)
+            for places in parts:
+                of_batch = own[places]
+                yield Batch(
+                    beats[held[places[of_batch]].to(self.device)],
+                    None if of_batch.all() else of_batch.to(self.device),
+                    len(places),
+                )
+            beats, own = beats[held[rest[own[rest]]].to(self.device)], own[rest]
+        yield Batch(beats, None if own.all() else own.to(self.device), len(own))
+
+    def chunks(self) -> Iterator[Tensor]:
+        """As of `Normals`."""
+        wanted = np.ones(self.n, bool)
+        blocks = [[block] for block in np.flatnonzero(self.own).tolist()]
+        for beats, _ in read_ahead(lambda block: self._read(block, wanted), blocks):
+            yield from beats.split(CHUNK)
+
+    def _read(self, blocks: list[int], wanted: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Of the wanted beats of some blocks, those of this rank, and which of them these are."""
+        rows, own = [np.empty(0, int)], [np.empty(0, bool)]
+        for block in blocks:
+            begin = block * self.rows
+            normal = begin + np.flatnonzero(self.normal[begin : begin + self.rows])
+            chosen = normal[wanted[slice(*self.places[block])]]
+            own.append(np.full(len(chosen), self.own[block]))
+            if self.own[block]:
+                rows.append(chosen)
+        beats = torch.from_numpy(read_rows(self.file, np.concatenate(rows)))
+        return beats.to(self.device), torch.from_numpy(np.concatenate(own))
+
+
+def feed(train: Beats, validation: Beats, device: torch.device, budget: int) -> list[Normals]:
+    """The normal beats of both splits: held on the device, or streamed where they take more bytes
+    than `budget`. Raises ConfigError where there are fewer of them than ranks.
+    """
+    splits = (train, validation)
+    fewest = min(len(beats.normals) for beats in splits)
+    if fewest < ranks.SIZE:
+        raise ConfigError(
+            f"torchrun started {ranks.SIZE} processes for {fewest} normal beats; start fewer, or "
+            f"give more beats"
+        )
+    if sum(len(beats.normals) for beats in splits) * train.beats[0].nbytes > budget:
+        return [Streamed(beats, device, budget) for beats in splits]
+    held: list[Normals] = []
+    for beats in splits:
+        places = beats.normals
+        first, last = ranks.share(len(places))
+        own = torch.from_numpy(read_rows(beats.beats, places[first:last]))
+        held.append(Held(own.to(device), first, len(places)))
+    return held
+
+
+def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """`read` of each item, in order, where a thread is one item ahead."""
+    with ThreadPoolExecutor(1) as reader:
+        ahead: Future[U] | None = None
+        for item in items:
+            following = reader.submit(read, item)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = following
+        if ahead is not None:
+            yield ahead.result()
