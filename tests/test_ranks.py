@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecgad import ranks
 from ecgad.models import build_model
-from ecgad.scoring import Scorer
+from ecgad.runtime import ranks
+from ecgad.scoring.scorer import Scorer
 
 from .conftest import REPOSITORY, SMOKE, Call
 
@@ -44,6 +44,8 @@ def test_two_processes_train_as_one_does_and_fail_as_one(script: Call, tmp_path:
     """
     settings = ["training.memory_budget_mb=1", "model.kind=cnn", "model.cnn.filters=4"]
     settings += ["data.synthetic.beats=3000", "training.epochs=2", "training.optimizer=sgd"]
+    # Small steps: max pooling makes another choice where rounding tips the scales.
+    settings += ["training.learning_rate=1e-3"]
     options = ["-c", str(SMOKE), *(word for key in settings for word in ("--set", key))]
     for stage in ("preprocess_data.py", "train_model.py"):
         assert script(stage, *options).code == 0
@@ -52,7 +54,7 @@ def test_two_processes_train_as_one_does_and_fail_as_one(script: Call, tmp_path:
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("\n") == 1
     alone, shared = (history(tmp_path / run / "history.csv") for run in ("runs/smoke", "shared"))
-    np.testing.assert_allclose(shared, alone, rtol=1e-4)
+    np.testing.assert_allclose(shared, alone, rtol=1e-6)
 
     failed = torchrun(2, tmp_path, *train, "--set", "training.coreset=9999", "--overwrite")
     assert failed.returncode != 0
