@@ -1,14 +1,10 @@
 """Stage 1: raw ECG to scaled training, validation and test beats."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from ecgad.commands.script import Run, script
-
-# Of records, to look at; some kilobytes each.
-MOST_STRETCHES = 64
 
 
 def preprocess(
@@ -21,86 +17,55 @@ def preprocess(
 
     The scaling is fitted on the normal beats of the training split alone.
     """
-    from collections import Counter
-    from contextlib import closing
-
-    from ecgad.artifacts import files, manifest, processed
-    from ecgad.data.scaling import Spread
-    from ecgad.data.sources import Part, Stretch, open_source, read_beats
-    from ecgad.data.splits import Dealer, hide_anomalies, sides_of_recordings
+    from ecgad.artifacts import files, processed
+    from ecgad.data.scaling import RunningStatistics
+    from ecgad.data.splits import SplitAssignment, splits_of_records
+    from ecgad.report.summaries import preprocess_summary
     from ecgad.report.tables import preprocess_tables
 
-    experiment = run.experiment
-    config = experiment.data
-    source = open_source(experiment, run.console)
-    sides = sides_of_recordings(source.recordings, config.split, experiment.seed)
-    stage = manifest.Stage(
-        name="preprocess",
-        folder=experiment.processed_dir,
-        settings=experiment.data_settings,
-        inputs={name: files.sha256(path) for name, path in source.files.items()},
+    experiment, split, scaling = (
+        run.experiment,
+        run.experiment.data.split,
+        run.experiment.data.scaling,
     )
+    source = experiment.source
+    source.find(run.console)
+    by_record = splits_of_records(source.records, split, experiment.seed)
+    inputs = {name: files.sha256(path) for name, path in source.files.items()}
+    stage = run.stage("preprocess", inputs)
     if not run.overwrite and (summary := stage.finished()) is not None:
-        run.say(f"{stage.folder} is finished already: made from the same data and settings")
-        run.result(summary, *preprocess_tables(summary))
+        run.already(stage, summary, preprocess_tables(summary))
         return
-    files.check_writable(stage.folder)
-    for name, digest in stage.inputs.items():
-        if source.published.get(name, digest) != digest:
-            run.say(f"note: {name} is not the published file (its checksum differs); reading it")
+    stage.check_writable()
+    for name in source.changed(inputs):
+        run.console.say(
+            f"note: {name} is not the published file (its checksum differs); reading it"
+        )
 
-    dealer = Dealer(config.split, experiment.seed, sides)
-    spread = Spread(config.scaling.per)
-    left_out: Counter[str] = Counter()
-    stretches: list[Stretch] = []
-    with (
-        closing(read_beats(source, jobs)) as parts,
-        processed.SplitWriter(stage.folder) as writer,
-    ):
-        shown: Iterator[Part] = parts
-        if source.recordings:
-            shown = run.counted(parts, len(source.recordings), "record")
-        for part in shown:
-            for split, places in dealer.deal(part.beats).items():
-                beats = part.beats.take(places)
-                if split == "train":
-                    beats = hide_anomalies(beats, config.split.hidden_anomalies, experiment.seed)
-                writer.add(split, beats)
-                if split == "train":
-                    spread.add(beats.beats[beats.normals])
-                if split == "test" and part.stretch and len(beats):
-                    stretches = [*stretches, part.stretch][:MOST_STRETCHES]
-            left_out.update(part.left_out)
-        dealer.check()
-        writer.add_stretches(stretches)
-        outside = writer.finish(spread.scaler(config.scaling.method), spread, part.beats)
+    assignment = SplitAssignment(split, experiment.seed, by_record)
+    statistics = RunningStatistics(scaling.per)
+    with source.reading(jobs, run.console) as parts, processed.SplitWriter(stage.folder) as writer:
+        for part in parts:
+            for name, beats in assignment.assign(part.beats):
+                writer.add(name, beats)
+                if name == "train":
+                    statistics.add(beats.waveforms[beats.normals])
+                if name == "test" and len(beats):
+                    writer.add_strip(part.strip)
+        assignment.check()
+        if split.hidden_anomalies:
+            # Once all beats are there; what is hidden counts as normal, in the scaling as well.
+            assignment.tallies["train"].normal = writer.hide_anomalies(
+                split.hidden_anomalies, experiment.seed
+            )
+            statistics = RunningStatistics(scaling.per)
+            for normals in writer.training_normals():
+                statistics.add(normals)
+        outside = writer.finish(statistics.scaler(scaling.method), statistics)
         stage.begin()
-
-    tallies = dealer.tallies
-    summary = {
-        "name": experiment.name,
-        "seed": experiment.seed,
-        "source": config.source,
-        "processed_dir": str(stage.folder),
-        "n_beats": sum(tally.total for tally in tallies.values()),
-        "n_leads": part.beats.beats.shape[1],
-        "n_samples": part.beats.beats.shape[2],
-        "labelled": part.beats.labels is not None,
-        "class_names": part.beats.class_names,
-        **config.classes,
-        "left_out": dict(left_out),
-        "splits": {
-            name: {
-                "n_beats": tally.total,
-                "n_normal": tally.normal,
-                "n_by_class": dict(tally.by_class.most_common()),
-                "out_of_range": outside[name],
-            }
-            for name, tally in tallies.items()
-        },
-    }
-    stage.finish(experiment, writer.outputs, summary)
-    run.result(summary, *preprocess_tables(summary))
+    summary = preprocess_summary(experiment, writer, source.left_out, assignment.tallies, outside)
+    stage.finish(writer.outputs, summary)
+    run.result(summary, preprocess_tables(summary))
 
 
 if __name__ == "__main__":

@@ -5,58 +5,38 @@ from ecgad.commands.script import Run, script
 
 def visualize(run: Run) -> None:
     """Draw the data, the training, the reconstructions and the verdicts, and write a report."""
-    from ecgad.artifacts import files, manifest, runs
+    from ecgad.artifacts import files, runs
+    from ecgad.report.tables import visualize_tables
 
-    experiment = run.experiment
-    splits = manifest.require(experiment.processed_dir, "preprocess", experiment.data_settings)
-    trained = manifest.require(run.run_dir, "train", experiment.training_settings)
-    evaluated = manifest.require(run.run_dir, "evaluate", experiment.evaluation_settings)
-    made_from = {runs.BEST: trained["outputs"][runs.BEST], **splits["outputs"]}
-    what = f"{run.run_dir / runs.METRICS} was measured with"
-    manifest.check_same(evaluated["inputs"], made_from, what, "evaluate_model.py")
-    history = {runs.HISTORY: trained["outputs"][runs.HISTORY]}
-    stage = manifest.Stage(
-        "visualize",
-        run.run_dir,
-        experiment.figures_settings,
-        inputs={**evaluated["outputs"], **history, **splits["outputs"]},
-    )
+    experiment, run_dir = run.experiment, run.run_dir
+    stage = run.stage("visualize")
     if not run.overwrite and (summary := stage.finished()) is not None:
-        run.say(f"{run.run_dir} is drawn already, from the same results and settings")
-        run.result(summary, *_lines(summary))
+        run.already(stage, summary, visualize_tables(summary))
         return
-    files.check_writable(run.run_dir)
+    stage.check_writable()
 
     from ecgad.report import page
     from ecgad.report.gallery import draw, render
     from ecgad.runtime.workers import in_order
 
     stage.begin()
-    runs.remove_figures(run.run_dir)
+    runs.remove_figures(run_dir)
     figures = {}
-    drawn = ((*parts, experiment.figures.dpi) for parts in draw(experiment, run.run_dir))
+    drawn = ((*parts, experiment.figures.dpi) for parts in draw(experiment, run_dir))
     for name, caption, png in in_order(render, drawn):
-        files.save_bytes(run.run_dir / runs.figure_file(name), png)
+        files.save_bytes(run_dir / runs.figure_file(name), png)
         figures[name] = (caption, png)
-    metrics = files.load_json(run.run_dir / runs.METRICS)
-    html = page.render(metrics, trained["summary"], figures)
-    files.save_bytes(run.run_dir / runs.REPORT, html.encode())
+    metrics = files.load_json(run_dir / runs.METRICS)
+    report = page.render(metrics, stage.needed["train"], figures)
+    files.save_bytes(run_dir / runs.REPORT, report.encode())
     summary = {
         "name": experiment.name,
         "seed": experiment.seed,
-        "report": str(run.run_dir / runs.REPORT),
-        "figures": [str(run.run_dir / runs.figure_file(name)) for name in figures],
+        "report": str(run_dir / runs.REPORT),
+        "figures": [str(run_dir / runs.figure_file(name)) for name in figures],
     }
-    outputs = [runs.REPORT, *map(runs.figure_file, figures)]
-    runs.save_config(run.run_dir, experiment)
-    stage.finish(experiment, outputs, summary)
-    run.result(summary, *_lines(summary))
-
-
-def _lines(summary: dict[str, object]) -> list[str]:
-    figures = summary["figures"]
-    assert isinstance(figures, list)
-    return [f"{len(figures)} figures", f"report: {summary['report']}"]
+    stage.finish([runs.REPORT, *map(runs.figure_file, figures)], summary)
+    run.result(summary, visualize_tables(summary))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from torch.nn import functional
 from trial_networks import NETWORKS, Penalised
 
-from ecgad.config.experiment import Experiment, load_experiment
+from ecgad.data.beats import Beats
 from ecgad.data.scaling import Scaler
-from ecgad.data.sources import Beats, open_source, read_beats
-from ecgad.data.splits import Dealer, sides_of_recordings
+from ecgad.data.splits import SplitAssignment, splits_of_records
+from ecgad.experiment import Experiment, load_experiment
 from ecgad.models import Autoencoder, build_model
-from ecgad.scoring.scorer import Scorer, adapted_scores, choose_coreset
+from ecgad.scoring.by_record import adapted_scores
+from ecgad.scoring.reference_beats import choose_reference_beats
+from ecgad.scoring.scorer import Scorer
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 FOLDS = 5
@@ -71,23 +73,26 @@ def cross_validate(trial: Trial, raw: Path) -> list[dict[str, float]]:
 
 def known_beats(experiment: Experiment) -> Beats:
     """The beats of training and validation."""
-    source = open_source(experiment)
-    split = experiment.data.split
-    sides = sides_of_recordings(source.recordings, split, experiment.seed)
-    if sides is not None:
-        headers = [header for header in source.headers if sides[header.name] != "test"]
-        source = replace(source, headers=headers)
-    dealer = Dealer(split, experiment.seed, sides)
+    source, split = experiment.source, experiment.data.split
+    source.find()
+    by_record = splits_of_records(source.records, split, experiment.seed)
+    if by_record is not None:
+        # Test records are not even read.
+        source.names = [
+            record.name for record in source.records if by_record[record.name] != "test"
+        ]
+        source.find()
+    assignment = SplitAssignment(split, experiment.seed, by_record)
     parts = []
-    for part in read_beats(source):
-        dealt = dealer.deal(part.beats)
-        places = np.concatenate([dealt["train"], dealt["validation"]])
-        parts.append(part.beats.take(np.sort(places)))
+    for part in source.read():
+        of_splits = assignment.indices(part.beats)
+        known = np.concatenate([of_splits["train"], of_splits["validation"]])
+        parts.append(part.beats.take(np.sort(known)))
     return Beats.concatenate(parts)
 
 
 def folds(beats: Beats, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Places of the normals to train on and of all beats to score, fold by fold."""
+    """Indices of the normals to train on and of all beats to score, fold by fold."""
     assert beats.labels is not None
     if beats.records is None:
         dealt = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
@@ -106,18 +111,20 @@ def fold_scores(
 ) -> np.ndarray:
     """Scores, (n_held_out,), by a network trained on the others."""
     scaling = experiment.data.scaling
-    scaler = Scaler.fit(beats.beats[train], scaling.method, scaling.per)
-    known = replace(beats.take(train), beats=scaler.transform(beats.beats[train]))
+    scaler = Scaler.fit(beats.waveforms[train], scaling.method, scaling.per)
+    known = replace(beats.take(train), waveforms=scaler.transform(beats.waveforms[train]))
     model = fit(trial, experiment, known)
-    coreset = choose_coreset(model, known, experiment.training, experiment.seed)
+    reference = choose_reference_beats(model, known, experiment.training, experiment.seed)
 
     config = experiment.evaluation
-    scorer = Scorer(model, config.components, coreset, config.neighbours, beats.timing)
+    scorer = Scorer(model, config.components, reference, config.neighbours, beats.format.timing)
     unknown = beats.take(held_out)
-    unknown = replace(unknown, beats=scaler.transform(unknown.beats))
+    unknown = replace(unknown, waveforms=scaler.transform(unknown.waveforms))
     if trial.adapt == "codes":
-        return adapted_scores(scorer, unknown, ADAPTATION)
-    scores = scorer.scores(unknown.beats, unknown.lengths)
+        assert unknown.records is not None and unknown.times is not None
+        of_beats = (unknown.waveforms, unknown.lengths, unknown.records, unknown.times)
+        return adapted_scores(scorer, *of_beats, ADAPTATION)
+    scores = scorer.scores(unknown.waveforms, unknown.lengths)
     if trial.adapt == "scores":
         assert unknown.records is not None and unknown.times is not None
         for record in np.unique(unknown.records):
@@ -132,8 +139,8 @@ def fit(trial: Trial, experiment: Experiment, known: Beats) -> Autoencoder:
     """A network trained on scaled beats by the recipe of the config: all of its epochs."""
     config, description = experiment.training, experiment.model
     torch.manual_seed(experiment.seed)
-    beats = torch.from_numpy(known.beats)
-    _, n_leads, n_samples = known.beats.shape
+    beats = torch.from_numpy(known.waveforms)
+    _, n_leads, n_samples = known.waveforms.shape
     model: Autoencoder
     if trial.network is None:
         model = build_model(description.kind, n_leads, n_samples, description.parameters)
@@ -146,7 +153,7 @@ def fit(trial: Trial, experiment: Experiment, known: Beats) -> Autoencoder:
     for _ in range(config.epochs):
         for rows in torch.randperm(len(beats)).split(config.batch_size):
             batch = beats[rows]
-            made = model(corrupted(batch, trial.corrupt, known.n_timing))
+            made = model(corrupted(batch, trial.corrupt, len(known.format.timing)))
             loss = functional.mse_loss(made, batch)
             if isinstance(model, Penalised):
                 loss = loss + model.penalty

@@ -52,7 +52,7 @@ def normals(processed: str) -> tuple[np.ndarray, np.ndarray]:
 def ecgad_fit(processed: str) -> dict[str, Any]:
     import torch
 
-    from ecgad.config.experiment import TrainingConfig
+    from ecgad.config.training import TrainingConfig
     from ecgad.models import build_model
     from ecgad.training.fit import fit
 
@@ -146,21 +146,22 @@ def ecgad_lstm_quality(processed: str) -> dict[str, Any]:
     import torch
 
     from ecgad.artifacts.processed import load_split
-    from ecgad.config.experiment import load_experiment
+    from ecgad.experiment import load_experiment
     from ecgad.models import build_model
+    from ecgad.runtime.devices import prepare
     from ecgad.scoring.scorer import Scorer
     from ecgad.scoring.thresholds import best_threshold
-    from ecgad.training.fit import fit, prepare
+    from ecgad.training.fit import fit
 
     experiment = load_experiment(Path(__file__).parent.parent / "configs" / "ecg5000_lstm.yaml")
     train, validation = (load_split(Path(processed), split) for split in ("train", "validation"))
     labels = np.asarray(validation.labels)
     prepare(torch.device("cpu"), experiment.seed)
     model = build_model("lstm", 1, SAMPLES, experiment.model.parameters)
-    beats = [torch.from_numpy(part.beats[part.normals]) for part in (train, validation)]
+    beats = [torch.from_numpy(part.waveforms[part.normals]) for part in (train, validation)]
     started = time.perf_counter()
     for state in fit(model, beats[0], beats[1], experiment.training, experiment.seed):
-        scores = Scorer(model, {"mae": 1}, None).scores(validation.beats)
+        scores = Scorer(model, {"mae": 1}, None).scores(validation.waveforms)
         flagged = scores > best_threshold(scores, labels, "youden")
         right = (~flagged[labels == 0]).mean(), flagged[labels == 1].mean()
         if right[0] >= NORMAL_RIGHT and right[1] >= ANOMALOUS_RIGHT:
@@ -175,7 +176,7 @@ def ecgad_step(kind: str, batch: str, precision: str) -> dict[str, Any]:
     """
     import torch
 
-    from ecgad.config.experiment import TrainingConfig
+    from ecgad.config.training import TrainingConfig
     from ecgad.models import build_model
     from ecgad.training.fit import fit
 
@@ -341,7 +342,7 @@ def ecgad_metrics(n: str) -> dict[str, Any]:
     from sklearn import metrics as _warm
 
     from ecgad.data.beats import Beats
-    from ecgad.evaluation.metrics import evaluate_scores
+    from ecgad.evaluation.results import evaluate_scores
     from ecgad.scoring.thresholds import Threshold
 
     scores, labels = simulated(n)

@@ -10,7 +10,7 @@ from torch.nn import functional
 from trial_networks import NETWORKS, Penalised
 
 from tests.conftest import REPOSITORY
-from tests.test_scoring import some_beats
+from tests.helpers import some_beats
 
 
 def test_folds_score_every_beat_once_and_part_records() -> None:

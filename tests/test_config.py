@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ecgad.config.experiment import load_experiment
 from ecgad.errors import ConfigError
+from ecgad.experiment import load_experiment
 
 from .conftest import REPOSITORY
 

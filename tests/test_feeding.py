@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from ecgad.config.experiment import TrainingConfig
-from ecgad.data.beats import Beats, read_rows
+from ecgad.config.training import TrainingConfig
+from ecgad.data.beats import Beats
 from ecgad.models import build_model
-from ecgad.runtime import ranks
-from ecgad.training.feeding import Held, Normals, Streamed, feed, read_ahead
+from ecgad.runtime import processes
+from ecgad.runtime.reading import read_ahead, read_rows
+from ecgad.training.feeding import Held, Normals, Streamed, feed
 from ecgad.training.fit import best_reconstructed, fit
 
 CPU = torch.device("cpu")
@@ -43,7 +44,7 @@ def drawn(normals: Normals, kept: torch.Tensor | None = None) -> list[list[int]]
 def test_streamed_beats_come_once_each_in_full_batches_and_mixed(tmp_path: Path) -> None:
     beats = in_file(tmp_path, 2000)
     # Blocks of 10 beats, so that a buffer has 128 normal ones.
-    streamed = Streamed(beats, CPU, budget=64 * 10 * beats.beats[0].nbytes)
+    streamed = Streamed(beats, CPU, budget=64 * 10 * beats.waveforms[0].nbytes)
     batches = drawn(streamed)
     assert [len(batch) for batch in batches] == [32] * 50
     assert sorted(flat(batches)) == beats.normals.tolist()
@@ -57,7 +58,7 @@ def test_streamed_beats_come_once_each_in_full_batches_and_mixed(tmp_path: Path)
 
 def test_beats_beyond_the_budget_are_streamed(tmp_path: Path) -> None:
     beats = in_file(tmp_path, 500)
-    size = 400 * beats.beats[0].nbytes
+    size = 400 * beats.waveforms[0].nbytes
     assert all(isinstance(part, Held) for part in feed(beats, beats, CPU, 2 * size))
     assert all(isinstance(part, Streamed) for part in feed(beats, beats, CPU, 2 * size - 1))
 
@@ -69,9 +70,9 @@ def test_ranks_share_the_batches_of_one_process(
     beats = in_file(tmp_path, 400)
     whole = drawn(feed(beats, beats, CPU, budget)[0])
     parts = []
-    monkeypatch.setattr(ranks, "SIZE", 3)
+    monkeypatch.setattr(processes, "SIZE", 3)
     for rank in range(3):
-        monkeypatch.setattr(ranks, "RANK", rank)
+        monkeypatch.setattr(processes, "RANK", rank)
         share = feed(beats, beats, CPU, budget)[0]
         parts.append(drawn(share))
         own = flat([numbers(chunk) for chunk in share.chunks()])
@@ -103,13 +104,13 @@ def test_rows_of_a_mapped_file_are_those_of_the_array(tmp_path: Path) -> None:
     array = np.random.default_rng(0).random((1000, 3, 4), np.float32)
     np.save(tmp_path / "array.npy", array)
     mapped = np.load(tmp_path / "array.npy", mmap_mode="r")
-    places = np.array([900, 3, 3, 500])
-    np.testing.assert_array_equal(read_rows(mapped, places), array[places])
+    indices = np.array([900, 3, 3, 500])
+    np.testing.assert_array_equal(read_rows(mapped, indices), array[indices])
     # Of a part of it as well, which does not begin where the file does.
     np.testing.assert_array_equal(read_rows(mapped[100:][200:], slice(5, 9)), array[305:309])
-    np.testing.assert_array_equal(read_rows(mapped[100:], places[1:3]), array[[103, 103]])
+    np.testing.assert_array_equal(read_rows(mapped[100:], indices[1:3]), array[[103, 103]])
     np.testing.assert_array_equal(
-        read_rows(mapped[::2, 1], places[1:3]), array[::2, 1][places[1:3]]
+        read_rows(mapped[::2, 1], indices[1:3]), array[::2, 1][indices[1:3]]
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from ecgad.config.experiment import TrainingConfig
+from ecgad.config.training import TrainingConfig
 from ecgad.training.optimizers import Optimizer
 
 RATE = 0.01

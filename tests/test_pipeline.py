@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import yaml
 
-from ecgad.artifacts import files
-from ecgad.data.sources.ecg5000 import ecg5000_files, read_ecg5000
+from ecgad.artifacts import arrays, files
 from ecgad.data.sources.synthetic import synthesise
 from ecgad.detection.detector import Detector
 from ecgad.errors import UserError
+from tests.helpers import beats_of
 
 from .conftest import REPOSITORY, SMOKE, STAGES, Call
 
@@ -166,11 +166,12 @@ def test_the_same_seed_gives_the_same_bits(stages: Stages) -> None:
 def test_a_detector_gives_the_scores_and_verdicts_of_evaluation(stages: Stages, kind: str) -> None:
     stages(STAGES[:3], *C, "--set", f"model.kind={kind}", "--set", "training.epochs=1")
     detector = Detector.load(RUN)
-    raw = synthesise(400).beats[np.load(DATA / "rows_test.npy")]
+    raw = synthesise(400).waveforms[np.load(DATA / "rows_test.npy")]
     scores = np.load(RUN / "scores_test.npy")
     np.testing.assert_array_equal(detector.scores(raw), scores)
     flagged = json.loads((RUN / "metrics.json").read_text())["test"]["n_flagged"]
     assert detector.predict(raw).sum() == flagged
+    assert detector.threshold is not None
     np.testing.assert_array_equal(detector.predict(raw), scores > detector.threshold.value)
     # The score is the error between the scaled beat and its reconstruction.
     errors = detector.scaler.transform(detector.reconstruct(raw)) - detector.scaler.transform(raw)
@@ -326,7 +327,7 @@ def test_a_diverging_training_stops_and_keeps_the_last_good_epoch(
 def test_the_scaler_has_seen_training_normals_alone(stages: Stages) -> None:
     stages([PREPROCESS], *C)
     rows, labels = np.load(DATA / "rows_train.npy"), np.load(DATA / "labels_train.npy")
-    raw = synthesise(400).beats
+    raw = synthesise(400).waveforms
     fitted = raw[rows[labels == 0]].astype(np.float64)
     scaler = json.loads((DATA / "scaler.json").read_text())
     assert scaler["offset"][0][0] == pytest.approx(fitted.mean())
@@ -339,7 +340,7 @@ def test_the_scaler_has_seen_training_normals_alone(stages: Stages) -> None:
 def test_a_table_without_labels_runs_through(stages: Stages, fails: Fails, script: Call) -> None:
     beats = synthesise(200, anomalous_fraction=0.05)
     Path("raw").mkdir()
-    np.savetxt("raw/own.csv", beats.beats[:, 0], delimiter=",")
+    np.savetxt("raw/own.csv", beats.waveforms[:, 0], delimiter=",")
     options = [*C, "--set", "data.source=csv", "--set", "data.raw_dir=raw"]
     options += ["--set", "data.csv.file=own.csv", "--set", "data.csv.header=false"]
     stages(STAGES, *options)
@@ -403,10 +404,10 @@ def test_real_ecg5000_end_to_end(ecg5000: Path, script: Call) -> None:
     assert metrics["test"]["auroc"] > 0.97
     assert set(metrics["test"]["recall_by_class"]) == {"2", "3", "4", "5"}
     rows = np.load("data/processed/ecg5000_dense/rows_test.npy")
-    raw = read_ecg5000(*ecg5000_files(ecg5000)).take(rows)
+    raw = beats_of("ecg5000", ecg5000).take(rows)
     run = Path("runs/ecg5000_dense")
     detector = Detector.load(run)
-    np.testing.assert_array_equal(detector.scores(raw.beats), np.load(run / "scores_test.npy"))
+    np.testing.assert_array_equal(detector.scores(raw.waveforms), np.load(run / "scores_test.npy"))
 
 
 def test_the_sweep_collects_a_row_a_run(tmp_path: Path) -> None:
@@ -431,7 +432,7 @@ def test_the_sweep_collects_a_row_a_run(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_the_old_file_and_says_what_is_needed(tmp_path: Path) -> None:
     path, other = tmp_path / "a.npy", tmp_path / "b.npy"
-    files.save_array(path, np.arange(10))
+    arrays.save_array(path, np.arange(10))
     full = OSError(errno.ENOSPC, "No space left on device")
     told = r"the disk is full: .*a.npy needs 5 kB, and .* are left"
     with pytest.raises(UserError, match=told), files.written(path, 5000):
@@ -441,5 +442,5 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_is_needed(tmp_path: Path)
     told = r"a.npy needs more than 0 kB"
     with pytest.raises(UserError, match=told), files.written(path), files.written(other):
         raise full
-    np.testing.assert_array_equal(files.load_array(path), np.arange(10))
+    np.testing.assert_array_equal(arrays.load_array(path), np.arange(10))
     assert [file.name for file in tmp_path.iterdir()] == ["a.npy"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ecgad.models import build_model
-from ecgad.runtime import ranks
+from ecgad.runtime import processes
 from ecgad.scoring.scorer import Scorer
 
 from .conftest import REPOSITORY, SMOKE, Call
@@ -64,11 +64,11 @@ def test_two_processes_train_as_one_does_and_fail_as_one(script: Call, tmp_path:
 
 def test_shares_are_whole_units_that_cover_all(monkeypatch: pytest.MonkeyPatch) -> None:
     for size, n in ((1, 7), (3, 20), (5, 4)):
-        monkeypatch.setattr(ranks, "SIZE", size)
+        monkeypatch.setattr(processes, "SIZE", size)
         shares = []
         for rank in range(size):
-            monkeypatch.setattr(ranks, "RANK", rank)
-            shares.append(ranks.share(n, 3))
+            monkeypatch.setattr(processes, "RANK", rank)
+            shares.append(processes.shard(n, 3))
         assert [place for share in shares for place in range(*share)] == list(range(n))
         assert all(start % 3 == 0 or start == n for start, _ in shares)
 

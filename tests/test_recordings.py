@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import wfdb
 
-from ecgad.config.experiment import FilterConfig, PtbdbConfig, WfdbConfig
-from ecgad.data.beats import Beats
+from ecgad.config.segmentation import FilterConfig
+from ecgad.data.beats import Beats, Part
 from ecgad.data.sources import ptbdb as ptb
-from ecgad.data.sources.wfdb import patient_of, read_record, read_wfdb
+from ecgad.data.sources.wfdb import WfdbConfig, patient_of
 from ecgad.processing.filtering import (
     fill_gaps,
     filter_leads,
@@ -20,10 +20,11 @@ from ecgad.processing.filtering import (
     resample,
     resampling_ratio,
 )
-from ecgad.processing.rr_intervals import rr_intervals, timing_features
+from ecgad.processing.rr_intervals import rr_features, rr_intervals
 from ecgad.processing.template import templates
 from ecgad.recordings.beat_classes import CLASS_MAPS
 from ecgad.recordings.wfdb import read_annotations, read_header, read_leads, record_names
+from tests.helpers import parts_of
 
 # An easy recording: a beat every 0.8 s, every fifth early and inverted.
 RATE = 200.0
@@ -89,17 +90,21 @@ def save(tmp_path: Path) -> Save:
     return write
 
 
+def part_of(folder: Path, name: str = "r1", **settings: object) -> Part:
+    (part,) = parts_of("wfdb", folder, **{**PLAIN, "records": [name], **settings})
+    return part
+
+
 def beats_of(folder: Path, name: str = "r1", **settings: object) -> Beats:
-    config = WfdbConfig.model_validate({**PLAIN, **settings})
-    return read_record(read_header(folder, name), config).beats
+    return part_of(folder, name, **settings).beats
 
 
 def test_a_beat_is_the_window_around_its_annotation(save: Save) -> None:
     ecg, samples, symbols = easy_recording()
     window = {"unit": "samples", "before": 30, "after": 50}
     beats = beats_of(save(), window=window)
-    assert beats.beats.shape == (40, 1, 80)
-    for beat, sample in zip(beats.beats[:, 0], samples, strict=True):
+    assert beats.waveforms.shape == (40, 1, 80)
+    for beat, sample in zip(beats.waveforms[:, 0], samples, strict=True):
         np.testing.assert_allclose(beat, ecg[sample - 30 : sample + 50], atol=1e-3)
     assert beats.samples is not None and beats.samples.tolist() == samples.tolist()
     assert beats.symbols.tolist() == symbols
@@ -109,7 +114,7 @@ def test_a_beat_is_the_window_around_its_annotation(save: Save) -> None:
     assert beats.rr[4].tolist() == pytest.approx([(PERIOD - EARLY) / RATE, (PERIOD + EARLY) / RATE])
     assert np.isnan(beats.rr[0, 0]) and np.isnan(beats.rr[-1, 1])
     milliseconds = {"unit": "ms", "before": 150, "after": 250}
-    np.testing.assert_array_equal(beats_of(save(), window=milliseconds).beats, beats.beats)
+    np.testing.assert_array_equal(beats_of(save(), window=milliseconds).waveforms, beats.waveforms)
 
 
 def test_what_cannot_be_cut_is_counted(save: Save) -> None:
@@ -122,8 +127,7 @@ def test_what_cannot_be_cut_is_counted(save: Save) -> None:
         symbols=[*symbols[:4], "+", symbols[4], "~", *symbols[5:]],
     )
     window = {"unit": "ms", "before": 150, "after": 1200}
-    config = WfdbConfig.model_validate({**PLAIN, "window": window, "anomalous": ["S"]})
-    part = read_record(read_header(folder, "r1"), config)
+    part = part_of(folder, window=window, anomalous=["S"])
     assert part.left_out == {
         "annotation of no beat": 2,
         "second annotation of a beat": 0,
@@ -133,8 +137,8 @@ def test_what_cannot_be_cut_is_counted(save: Save) -> None:
         "beat of a class that is left out": 6,
     }
     assert len(part.beats) + 1 + 2 + 6 == len(samples)
-    short = config.model_copy(update={"window": config.window.model_copy(update={"after": 250.0})})
-    assert read_record(read_header(folder, "r1"), short).left_out["flat window"] == 1
+    short = part_of(folder, window={**window, "after": 250}, anomalous=["S"])
+    assert short.left_out["flat window"] == 1
 
 
 def test_normalisation_takes_the_amplitude_away(save: Save) -> None:
@@ -142,25 +146,25 @@ def test_normalisation_takes_the_amplitude_away(save: Save) -> None:
     save("weak", ecg=ecg * 0.3)
     folder = save("strong", ecg=ecg * 2.5 + 1)
     for name in ("weak", "strong"):
-        by_beat = beats_of(folder, name, normalisation="beat").beats
+        by_beat = beats_of(folder, name, normalisation="beat").waveforms
         np.testing.assert_allclose(by_beat.min(axis=2), 0, atol=1e-6)
         np.testing.assert_allclose(by_beat.max(axis=2), 1, atol=1e-6)
     options = {"normalisation": "record", "filter": {"band": [0.5, 40]}}
-    weak, strong = (beats_of(folder, name, **options).beats for name in ("weak", "strong"))
+    weak, strong = (beats_of(folder, name, **options).waveforms for name in ("weak", "strong"))
     np.testing.assert_allclose(weak, strong, atol=0.01)
     assert np.median(np.ptp(weak, axis=2)) == pytest.approx(1, abs=1e-6)
 
 
 def test_heartbeat_form_spans_1_2_median_rr_and_is_padded(save: Save) -> None:
     beats = beats_of(save(), form="heartbeat", leads=["II"])
-    assert beats.beats.shape[1:] == (1, 187)
+    assert beats.waveforms.shape[1:] == (1, 187)
     assert beats.lengths is not None
     # The median RR interval is 0.8 s: 1.2 of it are 120 samples at 125 Hz.
     assert np.median(beats.lengths) == 120
-    for beat, length in zip(beats.beats[:, 0], beats.lengths, strict=True):
+    for beat, length in zip(beats.waveforms[:, 0], beats.lengths, strict=True):
         assert (beat[:length].min(), beat[:length].max()) == (0, 1)
         assert not beat[length:].any()
-    normal = beats.beats[beats.labels == 0, 0]
+    normal = beats.waveforms[beats.labels == 0, 0]
     assert (normal[:, 0] > 0.98).all()
 
 
@@ -168,8 +172,8 @@ def test_timing_features_are_those_of_the_definition() -> None:
     samples = np.cumsum(np.random.default_rng(0).integers(150, 400, 50))
     rr = rr_intervals(samples, 360)
     names = ["rr_previous_ratio", "rr_next_ratio", "rr_previous"]
-    ratio, following, seconds = timing_features(rr, names).T
-    logarithms = timing_features(rr, [f"log_{name}" for name in names]).T
+    ratio, following, seconds = rr_features(rr, names).T
+    logarithms = rr_features(rr, [f"log_{name}" for name in names]).T
     np.testing.assert_allclose(np.exp(logarithms), [ratio, following, seconds], rtol=1e-5)
     intervals = np.diff(samples) / 360
     for beat in range(6, 44):
@@ -178,7 +182,7 @@ def test_timing_features_are_those_of_the_definition() -> None:
         assert ratio[beat] == pytest.approx(intervals[beat - 1] / median, rel=1e-5)
         assert following[beat] == pytest.approx(intervals[beat] / median, rel=1e-5)
         assert seconds[beat] == pytest.approx(intervals[beat - 1], rel=1e-5)
-    assert np.isfinite(timing_features(rr_intervals(samples[:1], 360), ["rr_previous"])).all()
+    assert np.isfinite(rr_features(rr_intervals(samples[:1], 360), ["rr_previous"])).all()
     assert rr_intervals(samples[:0], 360).shape == (0, 2)
 
 
@@ -186,12 +190,12 @@ def test_timing_features_are_those_of_the_definition() -> None:
 def test_a_template_is_the_median_beat_around(save: Save, template: str) -> None:
     plain = beats_of(save(), leads=["II"])
     beats = beats_of(save(), leads=["II"], template=template)
-    assert beats.beats.shape[1] == 2 and "template" in beats.leads[1]
-    np.testing.assert_array_equal(beats.beats[:, :1], plain.beats)
+    assert beats.waveforms.shape[1] == 2 and "template" in beats.format.leads[1]
+    np.testing.assert_array_equal(beats.waveforms[:, :1], plain.waveforms)
     # So short a record has one template, and four fifths of its beats are alike.
-    median = np.median(plain.beats[:, 0], axis=0)
-    expected = plain.beats[:, 0] - median if template == "difference" else [median] * len(beats)
-    np.testing.assert_allclose(beats.beats[:, 1], expected, atol=1e-6)
+    median = np.median(plain.waveforms[:, 0], axis=0)
+    expected = plain.waveforms[:, 0] - median if template == "difference" else [median] * len(beats)
+    np.testing.assert_allclose(beats.waveforms[:, 1], expected, atol=1e-6)
     with pytest.raises(ValueError, match="no template"):
         WfdbConfig.model_validate({"form": "heartbeat", "template": template})
 
@@ -208,9 +212,9 @@ def test_templates_follow_the_record() -> None:
 
 def test_timing_is_a_lead_of_one_value(save: Save) -> None:
     beats = beats_of(save(), timing=["rr_previous_ratio"], leads=["II"])
-    assert beats.leads == ("II", "previous RR / running median")
-    np.testing.assert_array_equal(np.ptp(beats.beats[:, 1], axis=1), 0)
-    early = beats.beats[beats.labels == 1, 1, 0]
+    assert beats.format.leads == ("II", "previous RR / running median")
+    np.testing.assert_array_equal(np.ptp(beats.waveforms[:, 1], axis=1), 0)
+    early = beats.waveforms[beats.labels == 1, 1, 0]
     assert (early < 0.8).all()
 
 
@@ -256,16 +260,15 @@ def test_beats_stay_in_place_where_rates_have_no_simple_ratio(save: Save) -> Non
         ecg[sample - 20 : sample + 21] += pulse
     folder = save(ecg=ecg, rate=rate, samples=samples, symbols=["N"] * len(samples))
     beats = beats_of(folder, sampling_rate=125, window={"before": 200, "after": 200})
-    assert set(beats.beats[:, 0].argmax(axis=1)) <= {24, 25, 26}
+    assert set(beats.waveforms[:, 0].argmax(axis=1)) <= {24, 25, 26}
 
 
 def test_leads_are_named_or_preferred(save: Save) -> None:
     save("a", leads=("V5", "MLII"))
     folder = save("b", leads=("V5", "V2"))
-    config = WfdbConfig.model_validate({**PLAIN, "leads": [["MLII", "V5"], ["v5", "V2"]]})
-    parts = list(read_wfdb([read_header(folder, name) for name in ("a", "b")], config))
-    assert [part.stretch.lead for part in parts if part.stretch] == ["MLII", "V5"]
-    assert parts[0].beats.leads == ("MLII or V5", "v5 or V2")
+    parts = parts_of("wfdb", folder, **PLAIN, leads=[["MLII", "V5"], ["v5", "V2"]])
+    assert [part.strip.lead for part in parts if part.strip] == ["MLII", "V5"]
+    assert parts[0].beats.format.leads == ("MLII or V5", "v5 or V2")
 
 
 def test_patients_are_known_by_folder_or_tape(save: Save) -> None:
@@ -433,7 +436,7 @@ def test_all_stages_run_on_records_split_by_patient(
     assert metrics["test"]["interval_over"] == "patients"
     assert metrics["patients_in_training_and_test"] == []
     assert metrics["class_map"] == "aami"
-    for name in ("stretches", "results_by_record", "classes_by_record", "rr_distributions"):
+    for name in ("strips", "results_by_record", "classes_by_record", "rr_distributions"):
         assert (run / "figures" / f"{name}.png").stat().st_size > 1000
     (processed,) = Path("data", "processed").iterdir()
     patients = [
@@ -451,7 +454,9 @@ def test_all_stages_run_on_records_split_by_patient(
     assert {path: path.read_bytes() for path in processed.iterdir()} == before
 
 
-def test_ptbdb_takes_class_and_patient_from_header(save: Save, mitdb: Path) -> None:
+def test_ptbdb_takes_class_and_patient_from_header(
+    save: Save, mitdb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     header = read_header(mitdb, "100")
     ecg = read_leads(header, [0])[0, : 360 * 60]
     reason = "Reason for admission: "
@@ -460,9 +465,12 @@ def test_ptbdb_takes_class_and_patient_from_header(save: Save, mitdb: Path) -> N
     save("c", ecg, 360, ("ii",), comments=("age: 50", f"{reason}Myocardial infarction"))
     save("d", ecg, 360, ("ii",), comments=("age: 50", f"{reason}n/a"))
     headers = [read_header(folder, name) for name in "abcd"]
-    parts = list(ptb.read_ptbdb(headers, PtbdbConfig()))
+    source = ptb.Ptbdb(ptb.PtbdbConfig(), folder, names=[*"abcd"])
+    monkeypatch.setattr(ptb.Ptbdb, "database", None)
+    source.find()
+    parts = list(source.read())
     beats = Beats.concatenate([part.beats for part in parts])
-    assert parts[0].left_out["record of a diagnosis that is left out"] == 1
+    assert source.left_out["record of a diagnosis that is left out"] == 1
     assert beats.class_counts.keys() == {"Healthy control", "Myocardial infarction"}
     assert beats.labels is not None and beats.records is not None
     np.testing.assert_array_equal(beats.labels, beats.records == "c")
@@ -478,8 +486,7 @@ def test_ptbdb_takes_class_and_patient_from_header(save: Save, mitdb: Path) -> N
 
 def test_real_ptb_records_give_beats_of_their_diagnosis(ptbdb: Path) -> None:
     folder = ptbdb / "records"
-    headers = [read_header(folder, name) for name in record_names(folder)]
-    parts = list(ptb.read_ptbdb(headers, PtbdbConfig()))
+    parts = parts_of("ptbdb", folder)
     beats = Beats.concatenate([part.beats for part in parts])
     # 38.4 s and twice 115.2 s of one patient.
     assert len(parts) == 3
@@ -490,7 +497,9 @@ def test_real_ptb_records_give_beats_of_their_diagnosis(ptbdb: Path) -> None:
     assert 60 < rates < 110
     assert len(beats) == pytest.approx(268.8 * rates / 60, rel=0.05)
     # From the QRS complex of lead ii on, which points down in this infarction.
-    first = np.abs(beats.beats[:, 0, :6] - np.median(beats.beats[:, 0, 6:60], axis=1)[:, None])
+    first = np.abs(
+        beats.waveforms[:, 0, :6] - np.median(beats.waveforms[:, 0, 6:60], axis=1)[:, None]
+    )
     assert np.mean(first.argmax(axis=1) <= 1) > 0.95
 
 

@@ -7,50 +7,35 @@ import numpy as np
 import pytest
 import torch
 
-from ecgad.config.experiment import TrainingConfig
+from ecgad.config.training import TrainingConfig
 from ecgad.data.beats import Beats
 from ecgad.detection.detector import Detector
 from ecgad.errors import ConfigError, FileError
 from ecgad.evaluation.baselines import FITS, run_baselines
 from ecgad.models import Autoencoder, Ensemble, build_model
-from ecgad.scoring.scorer import COMPONENTS, Coreset, Scorer, adapted_scores, choose_coreset, encode
+from ecgad.scoring.by_record import adapted_scores
+from ecgad.scoring.components import COMPONENTS
+from ecgad.scoring.inference import encode
+from ecgad.scoring.reference_beats import ReferenceBeats, choose_reference_beats
+from ecgad.scoring.scorer import Scorer
 from ecgad.training.fit import fit
-from tests.conftest import SMOKE, STAGES, Call
+from tests.helpers import small_model, some_beats
+
+from .conftest import SMOKE, STAGES, Call
 
 
-def some_beats(n: int = 200, seed: int = 0, n_timing: int = 1) -> Beats:
-    """Two leads of noise, and timing features of one value a beat; every fifth anomalous."""
-    rng = np.random.default_rng(seed)
-    beats = rng.normal(size=(n, 2 + n_timing, 20)).astype(np.float32)
-    beats[:, 2:] = beats[:, 2:, :1]
-    labels = (np.arange(n) % 5 == 0).astype(np.int8)
-    return Beats(
-        beats=beats,
-        symbols=labels.astype(str),
-        labels=labels,
-        rows=np.arange(n),
-        leads=("I", "II", *["log(previous RR in s)"] * n_timing),
-        n_timing=n_timing,
-    )
-
-
-def small_model(members: int = 1) -> Autoencoder:
-    torch.manual_seed(0)
-    return build_model("dense", 3, 20, {"layers": [16], "code_size": 3}, members).eval()
-
-
-def coreset_of(model: Autoencoder, train: Beats, **config: Any) -> Coreset:
-    return choose_coreset(model, train, TrainingConfig(**config), seed=0)
+def reference_of(model: Autoencoder, train: Beats, **config: Any) -> ReferenceBeats:
+    return choose_reference_beats(model, train, TrainingConfig(**config), seed=0)
 
 
 def test_code_distance_is_that_of_brute_force() -> None:
     model, train, test = small_model(), some_beats(), some_beats(30, seed=1)
-    coreset = coreset_of(model, train)
-    assert len(coreset) == len(train.normals)
-    known = encode(model, train.beats[train.normals])
-    apart = np.linalg.norm(encode(model, test.beats)[:, None] - known[None], axis=2)
+    reference = reference_of(model, train)
+    assert len(reference) == len(train.normals)
+    known = encode(model, train.waveforms[train.normals])
+    apart = np.linalg.norm(encode(model, test.waveforms)[:, None] - known[None], axis=2)
     expected = np.sort(apart, axis=1)[:, :4].mean(axis=1)
-    found = Scorer(model, {"code_distance": 1}, coreset, neighbours=4).scores(test.beats)
+    found = Scorer(model, {"code_distance": 1}, reference, neighbours=4).scores(test.waveforms)
     # On a scale of its own: by what the median training normal has.
     np.testing.assert_allclose(found / found[0], expected / expected[0], rtol=1e-4)
 
@@ -59,21 +44,21 @@ def test_code_distance_is_that_of_brute_force() -> None:
 def test_every_component_is_on_the_common_scale(name: str) -> None:
     """A typical training normal scores 1, by every component and by all together."""
     model, train = small_model(2), some_beats(400)
-    coreset = coreset_of(model, train)
-    normals = train.beats[train.normals]
-    together = Scorer(model, {"mae": 1, name: 2}, coreset, 3, train.timing).scores(normals)
+    reference = reference_of(model, train)
+    normals = train.waveforms[train.normals]
+    together = Scorer(model, {"mae": 1, name: 2}, reference, 3, train.format.timing).scores(normals)
     assert np.median(together) == pytest.approx(1, rel=0.3)
     assert (together > 0).all()
-    far = Scorer(model, {name: 1, "max": 1}, coreset, 3, train.timing).scores(10 * normals)
+    far = Scorer(model, {name: 1, "mse": 1}, reference, 3, train.format.timing).scores(10 * normals)
     assert np.median(far) > 1.4
 
 
 def test_components_are_combined_by_their_weights() -> None:
     model, train = small_model(), some_beats()
-    coreset = coreset_of(model, train)
+    reference = reference_of(model, train)
 
     def score(**components: float) -> np.ndarray:
-        return Scorer(model, components, coreset, 3).scores(train.beats)
+        return Scorer(model, components, reference, 3).scores(train.waveforms)
 
     error, distance = score(mse=1, code_distance=1e-12), score(code_distance=1)
     both = score(mse=1, code_distance=3)
@@ -84,9 +69,9 @@ def test_an_ensemble_scores_by_the_mean_of_its_members() -> None:
     model, train = small_model(3), some_beats()
     assert isinstance(model, Ensemble)
     assert model.encode(torch.zeros(5, 3, 20)).shape == (5, 9)
-    alone = [Scorer(member, {"mae": 1}, None).scores(train.beats) for member in model.members]
+    alone = [Scorer(member, {"mae": 1}, None).scores(train.waveforms) for member in model.members]
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
-    together = Scorer(model, {"mae": 1}, None).scores(train.beats)
+    together = Scorer(model, {"mae": 1}, None).scores(train.waveforms)
     np.testing.assert_allclose(together, np.mean(alone, axis=0))
     with torch.no_grad():
         made = torch.stack([member(torch.ones(2, 3, 20)) for member in model.members]).mean(0)
@@ -95,7 +80,7 @@ def test_an_ensemble_scores_by_the_mean_of_its_members() -> None:
 
 @pytest.mark.parametrize("clip", [None, 0.5])
 def test_the_first_member_trains_as_it_would_alone(clip: float | None) -> None:
-    beats = torch.from_numpy(some_beats(64).beats)
+    beats = torch.from_numpy(some_beats(64).waveforms)
     config = TrainingConfig(epochs=3, batch_size=16, learning_rate=0.01, gradient_clip=clip)
     states = [
         list(fit(small_model(members), beats[:48], beats[48:], config, seed=1))[-1]
@@ -124,20 +109,20 @@ def test_the_worst_beats_are_not_learned_from() -> None:
         scores = Scorer(model, {"mae": 1}, None).scores(beats)
         errors[contamination] = scores[270:].mean() / scores[:270].mean()
         train = Beats(beats, np.zeros(300, str), np.zeros(300, np.int8), np.arange(300))
-        coreset = choose_coreset(model, train, config, seed=0)
-        assert len(coreset) == round((1 - config.trimmed) * 300)
+        reference = choose_reference_beats(model, train, config, seed=0)
+        assert len(reference) == round((1 - config.trimmed) * 300)
     assert errors[0.05] > 2 * errors[0.0]
 
 
 def test_a_score_adapts_to_the_start_of_a_record() -> None:
     """Later beats of a record are compared with its first ones as well, but for the worst."""
     model, train = small_model(), some_beats()
-    coreset = coreset_of(model, train)
-    scorer = Scorer(model, {"code_distance": 1}, coreset, 1, train.timing)
+    reference = reference_of(model, train)
+    scorer = Scorer(model, {"code_distance": 1}, reference, 1, train.format.timing)
     rng = np.random.default_rng(5)
-    own = 4 + rng.normal(scale=0.1, size=(30, *train.beats.shape[1:])).astype(np.float32)
+    own = 4 + rng.normal(scale=0.1, size=(30, *train.waveforms.shape[1:])).astype(np.float32)
     own[5] += 40  # in the first minutes, but no beat that is usual there
-    other = train.beats[:10]
+    other = train.waveforms[:10]
     beats = Beats(
         np.concatenate([own, other]),
         symbols=np.full(40, "N"),
@@ -146,7 +131,9 @@ def test_a_score_adapts_to_the_start_of_a_record() -> None:
         records=np.repeat(["a", "b"], (30, 10)),
         times=np.r_[np.arange(30), np.arange(10)] * 10.0,
     )
-    plain, adapted = scorer.scores(beats.beats), adapted_scores(scorer, beats, minutes=2)
+    assert beats.records is not None and beats.times is not None
+    of_records = (beats.waveforms, None, beats.records, beats.times)
+    plain, adapted = scorer.scores(beats.waveforms), adapted_scores(scorer, *of_records, minutes=2)
     first = np.r_[np.arange(12), np.arange(30, 40)]
     assert (adapted[first] == plain[first]).all()
     assert (adapted[12:30] < plain[12:30] / 3).all()
@@ -155,31 +142,29 @@ def test_a_score_adapts_to_the_start_of_a_record() -> None:
     assert by_hand.scores(own[5:6]) > 3 * by_hand.scores(own[12:]).max()
 
     with pytest.raises(ConfigError, match="compares with no beats; add code_distance"):
-        adapted_scores(Scorer(model, {"mae": 1}, coreset), beats, minutes=2)
-    with pytest.raises(ConfigError, match="of no records"):
-        adapted_scores(scorer, train, minutes=2)
+        adapted_scores(Scorer(model, {"mae": 1}, reference), *of_records, minutes=2)
 
 
 def test_what_a_score_lacks_is_said() -> None:
     model, train = small_model(), some_beats()
-    coreset = coreset_of(model, train, coreset=20)
-    assert len(coreset) == 20
+    reference = reference_of(model, train, coreset=20)
+    assert len(reference) == 20
     with pytest.raises(FileError, match=r"component wavelet is not in this version.*mae, mse"):
-        Scorer(model, {"wavelet": 1}, coreset)
+        Scorer(model, {"wavelet": 1}, reference)
     with pytest.raises(ConfigError, match="timing needs beats with timing features"):
-        Scorer(model, {"timing": 1}, coreset)
-    with pytest.raises(ConfigError, match="coreset of 20 has fewer than 20 neighbours"):
-        Scorer(model, {"code_distance": 1}, coreset, neighbours=20)
-    with pytest.raises(FileError, match="no coreset"):
+        Scorer(model, {"timing": 1}, reference)
+    with pytest.raises(ConfigError, match="of 20 reference beats, none has 20"):
+        Scorer(model, {"code_distance": 1}, reference, neighbours=20)
+    with pytest.raises(FileError, match="no reference beats"):
         Scorer(model, {"code_distance": 1}, None)
     with pytest.raises(ConfigError, match=r"coreset: 161 is more than the 160 normal"):
-        coreset_of(model, train, coreset=161)
+        reference_of(model, train, coreset=161)
 
 
 def test_baselines_tell_beats_apart_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ecgad.evaluation.baselines.NEIGHBOUR_OPERATIONS", 0)
     train, test = some_beats(4000), some_beats(100, seed=1)
-    test.beats[test.labels == 1] *= 3
+    test.waveforms[test.labels == 1] *= 3
     splits = {"train": train, "validation": test, "test": test}
     results = run_baselines(list(FITS), splits, seed=0)
     for name, result in results.items():
@@ -190,12 +175,12 @@ def test_baselines_tell_beats_apart_and_are_bounded(monkeypatch: pytest.MonkeyPa
     # Neighbours against brute force, where all normals are taken.
     small = some_beats(50, seed=2)
     found = run_baselines(["knn"], {**splits, "train": small}, seed=0)["knn"].scores["test"]
-    known = small.beats[small.normals].reshape(40, -1)
-    apart = np.linalg.norm(test.beats.reshape(100, 1, -1) - known[None], axis=2)
+    known = small.waveforms[small.normals].reshape(40, -1)
+    apart = np.linalg.norm(test.waveforms.reshape(100, 1, -1) - known[None], axis=2)
     np.testing.assert_allclose(found, np.sort(apart, axis=1)[:, :5].mean(axis=1), rtol=1e-4)
 
 
-def test_a_run_with_every_component_scores_from_its_checkpoint_alone(
+def test_a_run_with_every_component_scores_from_its_detector_alone(
     tmp_path: Path, script: Call, fails: Any
 ) -> None:
     """The four stages with an ensemble and promised false alarms; then one beat, elsewhere."""
@@ -226,8 +211,9 @@ def test_a_run_with_every_component_scores_from_its_checkpoint_alone(
     np.testing.assert_allclose(detector.scores(raw), stored, rtol=1e-3)
     np.testing.assert_allclose(detector.scores(raw[:1]), stored[:1], rtol=1e-3)
 
-    threshold = run / "threshold.json"
-    threshold.write_text(threshold.read_text().replace("code_mahalanobis", "wavelet"))
+    content = torch.load(run / "detector.pt", weights_only=True)
+    content["score"]["components"]["wavelet"] = 1.0
+    torch.save(content, run / "detector.pt")
     with pytest.raises(FileError, match=r"^score component wavelet is not in this version"):
         Detector.load(run)
 

@@ -6,19 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecgad.data.sources import heartbeat_csv
-from ecgad.data.sources.ecg5000 import ecg5000_files, read_ecg5000, read_ts, read_txt
+from ecgad.data.sources.csv import read_csv
+from ecgad.data.sources.ecg5000 import read_ecg5000, read_ts, read_txt
+from ecgad.data.sources.ecg_csv import read_ecg_csv
 from ecgad.data.sources.synthetic import BEFORE_R, BLOCK, KINDS, synthesise
-from ecgad.data.tables import read_csv, read_ecg_csv
 from ecgad.errors import FileError
+from tests.helpers import beats_of
 
 
 def test_ecg5000_is_read_whole_from_both_forms(ecg5000: Path) -> None:
-    files = ecg5000_files(ecg5000)
-    assert [file.suffix for file in files] == [".ts", ".ts"]
-    beats = read_ecg5000(*files)
-    assert beats.beats.shape == (5000, 1, 140)
-    assert beats.beats.dtype == np.float32
+    beats = beats_of("ecg5000", ecg5000)
+    assert beats.waveforms.shape == (5000, 1, 140)
+    assert beats.waveforms.dtype == np.float32
     assert beats.class_counts == {"1": 2919, "2": 1767, "4": 194, "3": 96, "5": 24}
     assert beats.labels is not None
     assert beats.labels.sum() == 5000 - 2919
@@ -26,16 +25,16 @@ def test_ecg5000_is_read_whole_from_both_forms(ecg5000: Path) -> None:
     assert beats.in_test.sum() == 4500
     as_text = read_ecg5000(ecg5000 / "ECG5000_TRAIN.txt", ecg5000 / "ECG5000_TEST.txt")
     np.testing.assert_array_equal(beats.symbols, as_text.symbols)
-    np.testing.assert_allclose(beats.beats, as_text.beats, atol=1e-6)
+    np.testing.assert_allclose(beats.waveforms, as_text.waveforms, atol=1e-6)
 
 
 def test_ecg_csv_labels_are_flipped(ecg5000: Path) -> None:
     beats = read_ecg_csv(ecg5000 / "ecg.csv")
-    assert beats.beats.shape == (4998, 1, 140)
+    assert beats.waveforms.shape == (4998, 1, 140)
     assert beats.labels is not None
     assert np.bincount(beats.labels).tolist() == [2919, 2079]
     # The first row is the first beat of ECG5000, a normal one.
-    np.testing.assert_allclose(beats.beats[0, 0, :2], [-0.11252183, -2.8272038], rtol=1e-6)
+    np.testing.assert_allclose(beats.waveforms[0, 0, :2], [-0.11252183, -2.8272038], rtol=1e-6)
     assert beats.labels[0] == 0
 
 
@@ -102,7 +101,7 @@ def test_own_csv_with_and_without_labels(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("label,a,b\n0,1,2\n1.0,3,4\n0,5,6\n")
     beats = read_csv(path, label_column="label", normal_label=0)
-    assert beats.beats.tolist() == [[[1, 2]], [[3, 4]], [[5, 6]]]
+    assert beats.waveforms.tolist() == [[[1, 2]], [[3, 4]], [[5, 6]]]
     assert beats.labels is not None
     assert beats.labels.tolist() == [0, 1, 0]
     assert beats.symbols.tolist() == ["0", "1", "0"]
@@ -142,19 +141,19 @@ def test_malformed_ecg_csv_is_refused(tmp_path: Path, row: str, words: list[str]
 def test_synthetic_beats_are_seeded_and_mixed() -> None:
     beats = synthesise(BLOCK + 1000, anomalous_fraction=0.25, seed=3)
     again = synthesise(BLOCK + 1000, anomalous_fraction=0.25, seed=3)
-    np.testing.assert_array_equal(beats.beats, again.beats)
-    assert not np.array_equal(beats.beats, synthesise(BLOCK + 1000, 0.25, seed=4).beats)
+    np.testing.assert_array_equal(beats.waveforms, again.waveforms)
+    assert not np.array_equal(beats.waveforms, synthesise(BLOCK + 1000, 0.25, seed=4).waveforms)
     assert beats.labels is not None
     assert beats.labels.mean() == 0.25
     assert set(beats.symbols) == set(KINDS)
-    assert np.isfinite(beats.beats).all()
+    assert np.isfinite(beats.waveforms).all()
 
 
 def test_synthetic_beats_are_the_waves_they_say() -> None:
     """Without noise, the mean normal beat is the sum of its Gaussians where no other beat is."""
     rate, n = 250.0, 200
     beats = synthesise(3000, 0.1, n_samples=n, sampling_rate=rate, heart_rate=60, noise=0)
-    mean = beats.beats[beats.symbols == "N", 0].mean(axis=0)
+    mean = beats.waveforms[beats.symbols == "N", 0].mean(axis=0)
     time = (np.arange(n) - round(BEFORE_R * n)) / rate
     kind = KINDS["N"]
     waves = zip(kind.amplitude, kind.width, kind.centre, strict=True)
@@ -178,17 +177,16 @@ def heartbeat(tmp_path: Path, ptbdb: Path) -> Path:
 
 
 def test_genuine_heartbeat_rows_are_read(heartbeat: Path) -> None:
-    files = heartbeat_csv.heartbeat_files(heartbeat, "ptbdb")
-    beats = heartbeat_csv.read_heartbeat_csv(files, "ptbdb")
-    assert beats.beats.shape == (20, 1, 187)
+    beats = beats_of("heartbeat_csv", heartbeat, database="ptbdb")
+    assert beats.waveforms.shape == (20, 1, 187)
     assert beats.class_counts == {"abnormal": 10, "normal": 10}
     assert beats.labels is not None and beats.lengths is not None
     assert beats.labels.tolist() == [0] * 10 + [1] * 10
     # Scaled to [0, 1] from the R peak on; what follows the ECG is zero.
-    assert beats.beats.min() == 0
-    np.testing.assert_array_equal(beats.beats.max(axis=2), 1)
+    assert beats.waveforms.min() == 0
+    np.testing.assert_array_equal(beats.waveforms.max(axis=2), 1)
     assert beats.lengths[:3].tolist() == [132, 165, 138]
-    for beat, length in zip(beats.beats[:, 0], beats.lengths, strict=True):
+    for beat, length in zip(beats.waveforms[:, 0], beats.lengths, strict=True):
         assert beat[length - 1] > 0
         assert not beat[length:].any()
 
@@ -197,8 +195,7 @@ def test_heartbeat_tables_of_mitbih_keep_their_test_set(tmp_path: Path) -> None:
     for name, classes in (("train", (0, 1, 2)), ("test", (0, 3, 4))):
         rows = [",".join(["0.5"] * 100 + ["0"] * 87 + [f"{c:.18e}"]) for c in classes]
         (tmp_path / f"mitbih_{name}.csv").write_text("\n".join(rows) + "\n")
-    files = heartbeat_csv.heartbeat_files(tmp_path, "mitbih")
-    beats = heartbeat_csv.read_heartbeat_csv(files, "mitbih")
+    beats = beats_of("heartbeat_csv", tmp_path)
     assert beats.symbols.tolist() == ["N", "S", "V", "N", "F", "Q"]
     assert beats.in_test is not None and beats.lengths is not None
     assert beats.in_test.tolist() == [False] * 3 + [True] * 3
@@ -220,13 +217,12 @@ def test_malformed_heartbeat_tables_are_refused(
 ) -> None:
     path = heartbeat / "ptbdb_normal.csv"
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
-    files = heartbeat_csv.heartbeat_files(heartbeat, "ptbdb")
     with pytest.raises(FileError) as error:
-        heartbeat_csv.read_heartbeat_csv(files, "ptbdb")
+        beats_of("heartbeat_csv", heartbeat, database="ptbdb")
     for word in ["ptbdb_normal.csv", *words]:
         assert word in str(error.value)
 
 
 def test_heartbeat_tables_that_are_not_there_say_where_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"mitbih_train\.csv, mitbih_test\.csv not found .*kaggle"):
-        heartbeat_csv.heartbeat_files(tmp_path, "mitbih")
+        beats_of("heartbeat_csv", tmp_path)

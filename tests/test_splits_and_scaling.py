@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from ecgad.config.experiment import SplitConfig
+from ecgad.config.data import SplitConfig
 from ecgad.data.beats import Beats
-from ecgad.data.scaling import Scaler, Spread
-from ecgad.data.splits import Dealer, Recording, hide_anomalies, sides_of_recordings
+from ecgad.data.scaling import RunningStatistics, Scaler
+from ecgad.data.sources import Record
+from ecgad.data.splits import SplitAssignment, hide_anomalies, splits_of_records
 from ecgad.errors import ConfigError
 
 # Over which axes of beats a scaling takes its numbers.
@@ -23,13 +24,13 @@ def beats_of(counts: dict[str, int], in_test: np.ndarray | None = None) -> Beats
 
 def test_splits_are_stratified_seeded_and_complete() -> None:
     beats = beats_of({"N": 1000, "V": 100, "S": 7})
-    splits = Dealer(SplitConfig(), seed=1).deal(beats)
+    splits = SplitAssignment(SplitConfig(), seed=1).indices(beats)
     assert sorted(np.concatenate(list(splits.values()))) == list(range(len(beats)))
     for name, n_normal, n_ventricular in (("train", 600, 60), ("validation", 200, 20)):
         counts = beats.take(splits[name]).class_counts
         assert (counts["N"], counts["V"]) == (n_normal, n_ventricular)
-    same = Dealer(SplitConfig(), seed=1).deal(beats)
-    other = Dealer(SplitConfig(), seed=2).deal(beats)
+    same = SplitAssignment(SplitConfig(), seed=1).indices(beats)
+    other = SplitAssignment(SplitConfig(), seed=2).indices(beats)
     assert all(np.array_equal(splits[name], same[name]) for name in splits)
     assert not np.array_equal(splits["test"], other["test"])
 
@@ -37,59 +38,59 @@ def test_splits_are_stratified_seeded_and_complete() -> None:
 def test_the_test_set_of_the_source_is_kept() -> None:
     in_test = np.arange(200) % 2 == 1
     beats = beats_of({"N": 150, "V": 50}, in_test)
-    splits = Dealer(SplitConfig(method="source"), seed=0).deal(beats)
+    splits = SplitAssignment(SplitConfig(method="source"), seed=0).indices(beats)
     assert np.array_equal(splits["test"], np.flatnonzero(in_test))
     assert len(splits["train"]) == 3 * len(splits["validation"]) == 75
 
 
 @pytest.mark.parametrize("counts", [{"N": 3, "V": 1}, {"N": 1, "V": 50}])
 def test_too_few_beats_are_refused(counts: dict[str, int]) -> None:
-    dealer = Dealer(SplitConfig(), seed=0)
-    dealer.deal(beats_of(counts))
+    assignment = SplitAssignment(SplitConfig(), seed=0)
+    list(assignment.assign(beats_of(counts)))
     with pytest.raises(ConfigError, match=r"would get no (normal|anomalous) one; give more beats"):
-        dealer.check()
+        assignment.check()
 
 
-def test_parts_are_dealt_in_the_proportion_of_the_whole() -> None:
+def test_parts_are_assigned_in_the_proportion_of_the_whole() -> None:
     config = SplitConfig(fractions=(0.7, 0.1, 0.2), anomalous_fractions=(0.0, 0.1, 0.9))
-    dealer = Dealer(config, seed=0)
+    assignment = SplitAssignment(config, seed=0)
     rng = np.random.default_rng(0)
     total = {"N": 0, "V": 0}
     for n_normal, n_ventricular in rng.integers(0, 4, (200, 2)):
         total["N"] += n_normal
         total["V"] += n_ventricular
         part = beats_of({"N": n_normal, "V": n_ventricular})
-        places = np.concatenate(list(dealer.deal(part).values()))
-        assert sorted(places) == list(range(len(part)))
+        rows = np.concatenate([of_split.rows for _, of_split in assignment.assign(part)])
+        assert sorted(rows) == list(range(len(part)))
     for split, normal, ventricular in zip(
-        dealer.tallies.values(), (0.7, 0.1, 0.2), (0.0, 0.1, 0.9), strict=True
+        assignment.tallies.values(), (0.7, 0.1, 0.2), (0.0, 0.1, 0.9), strict=True
     ):
         assert split.by_class["N"] == pytest.approx(normal * total["N"], abs=1)
         assert split.by_class["V"] == pytest.approx(ventricular * total["V"], abs=1)
 
 
-RECORDINGS = [Recording(str(n), patient=str(min(n, 202))) for n in range(200, 212)]
+RECORDS = [Record(str(n), patient=str(min(n, 202))) for n in range(200, 212)]
 
 
 def test_patients_stay_on_one_side() -> None:
-    sides = sides_of_recordings(RECORDINGS, SplitConfig(method="patients"), seed=0)
-    assert sides is not None
-    assert set(sides) == {recording.name for recording in RECORDINGS}
-    assert len({sides[recording.name] for recording in RECORDINGS[2:]}) == 1
+    by_record = splits_of_records(RECORDS, SplitConfig(method="patients"), seed=0)
+    assert by_record is not None
+    assert set(by_record) == {record.name for record in RECORDS}
+    assert len({by_record[record.name] for record in RECORDS[2:]}) == 1
 
 
-def test_a_patient_on_two_sides_is_refused_unless_allowed() -> None:
+def test_a_patient_on_two_by_record_is_refused_unless_allowed() -> None:
     lists = {"train": ["200", "203"], "validation": ["201"], "test": ["202"]}
     settings = {"method": "records", "records": lists}
     with pytest.raises(ConfigError, match=r"records 202 \(test\) and 203 \(train\) are of one"):
-        sides_of_recordings(RECORDINGS, SplitConfig.model_validate(settings), seed=0)
+        splits_of_records(RECORDS, SplitConfig.model_validate(settings), seed=0)
     allowed = SplitConfig.model_validate({**settings, "allow_patient_overlap": True})
-    sides = sides_of_recordings(RECORDINGS, allowed, seed=0)
-    assert sides == {"200": "train", "203": "train", "201": "validation", "202": "test"}
+    by_record = splits_of_records(RECORDS, allowed, seed=0)
+    assert by_record == {"200": "train", "203": "train", "201": "validation", "202": "test"}
     with pytest.raises(ConfigError, match="allow_patient_overlap"):
-        sides_of_recordings(RECORDINGS, SplitConfig(method="random"), seed=0)
+        splits_of_records(RECORDS, SplitConfig(method="random"), seed=0)
     random = SplitConfig(allow_patient_overlap=True)
-    assert sides_of_recordings(RECORDINGS, random, seed=0) is None
+    assert splits_of_records(RECORDS, random, seed=0) is None
 
 
 @pytest.mark.parametrize("per", AXES)
@@ -101,19 +102,19 @@ def test_minmax_spans_the_fitted_beats_and_clips_nothing(per: str) -> None:
     axes = AXES[per]
     np.testing.assert_allclose(scaled.min(axis=axes), 0, atol=1e-6)
     np.testing.assert_allclose(scaled.max(axis=axes), 1, atol=1e-6)
-    spread = Spread(per).add(fitted)
-    assert spread.n_outside(fitted) == 0
+    statistics = RunningStatistics(per).add(fitted)
+    assert statistics.n_outside(fitted) == 0
     wider = fitted * 3
     assert scaler.transform(wider).max() > 1
     brute = np.sum((scaler.transform(wider) < 0) | (scaler.transform(wider) > 1))
-    assert spread.n_outside(wider) == pytest.approx(brute, abs=2)
+    assert statistics.n_outside(wider) == pytest.approx(brute, abs=2)
 
 
 @pytest.mark.parametrize("per", AXES)
 @pytest.mark.parametrize("method", ["minmax", "standard"])
 def test_scaling_of_parts_is_that_of_the_whole(method: str, per: str) -> None:
     beats = np.random.default_rng(0).normal(3, 5, size=(50, 2, 7)).astype(np.float32)
-    parts = Spread(per)
+    parts = RunningStatistics(per)
     for part in np.split(beats, [0, 1, 30]):
         parts.add(part)
     whole, pieced = Scaler.fit(beats, method, per), parts.scaler(method)
@@ -153,11 +154,10 @@ def test_scaler_survives_json_to_the_bit() -> None:
 
 def test_hidden_anomalies_are_labelled_normal() -> None:
     labels = (np.arange(1000) % 4 == 0).astype(np.int8)
-    beats = Beats(np.zeros((1000, 1, 4)), labels.astype(str), labels, np.arange(1000))
-    hidden = hide_anomalies(beats, 0.1, seed=0)
-    assert hidden.labels is not None
-    changed = np.flatnonzero(hidden.labels != labels)
+    hidden = hide_anomalies(labels, 0.1, seed=0)
+    changed = hidden != labels
     assert (labels[changed] == 1).all()
-    assert len(changed) / len(hidden.normals) == pytest.approx(0.1, abs=0.001)
-    assert hidden.symbols[changed[0]] == "1"
-    assert hide_anomalies(beats, 0, seed=0) is beats
+    assert changed.sum() / (hidden == 0).sum() == pytest.approx(0.1, abs=0.001)
+    np.testing.assert_array_equal(hide_anomalies(labels, 0, seed=0), labels)
+    # No more than there are.
+    assert not hide_anomalies(labels, 0.5, seed=0).any()

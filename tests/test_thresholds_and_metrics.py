@@ -4,24 +4,23 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from ecgad.config.experiment import EvaluationConfig
+from ecgad.config.evaluation import EvaluationConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError
+from ecgad.evaluation.intervals import _resampled, bootstrap_intervals
 from ecgad.evaluation.metrics import (
-    _resampled,
-    bootstrap_intervals,
     by_record,
     confusion,
-    evaluate_scores,
-    ranking,
-    verdicts,
+    ranking_metrics,
+    threshold_metrics,
 )
+from ecgad.evaluation.results import evaluate_scores
+from ecgad.scoring.by_record import relative_to_record
 from ecgad.scoring.thresholds import (
     Threshold,
     best_threshold,
     choose_threshold,
     false_alarms_allowed,
-    relative_to_record,
 )
 
 
@@ -101,8 +100,8 @@ def test_metrics_and_resampled_ones_are_those_of_scikit_learn(seed: int) -> None
 
     truth, score = labels[drawn], scores[drawn]
     predicted = score > threshold
-    of_verdicts = verdicts(*confusion(truth, predicted.astype(np.int8)))
-    assert {**ranking(score, truth), **of_verdicts} == pytest.approx(found)
+    at_threshold = threshold_metrics(*confusion(truth, predicted.astype(np.int8)))
+    assert {**ranking_metrics(score, truth), **at_threshold} == pytest.approx(found)
     assert found == pytest.approx(
         {
             "auroc": sk.roc_auc_score(truth, score),
@@ -131,7 +130,7 @@ def test_many_scores_are_resampled_as_if_neighbours_were_equal(
         return bootstrap_intervals(scores, labels, threshold, 200, 1, patients)
 
     exact = intervals()
-    monkeypatch.setattr("ecgad.evaluation.metrics.GROUPS", 500)
+    monkeypatch.setattr("ecgad.evaluation.intervals.GROUPS", 500)
     for name, interval in intervals().items():
         # Patients are drawn alike in both; beats are not, so that only the chance is alike.
         assert interval == pytest.approx(exact[name], abs=0.002 if of_patients else 0.015)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from ecgad.config.experiment import TrainingConfig
+from ecgad.config.training import TrainingConfig
 from ecgad.errors import DivergedError
 from ecgad.models import Autoencoder, build_model
 from ecgad.training.fit import TrainingState, fit, mean_loss

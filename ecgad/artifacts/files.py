@@ -6,12 +6,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-
-import numpy as np
 
 from ecgad.errors import ConfigError, FileError, UserError
 
@@ -30,7 +28,7 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` once it is whole.
+    """Open a file that takes the place of `path` once it is whole.
 
     size: how many bytes it will have, where that is known. Raises UserError, with the space that is
     needed, where the disk is full; what was at `path` stays then.
@@ -87,90 +85,20 @@ def save_json(path: Path, content: Any) -> None:
 
 
 def json_bytes(content: Any) -> bytes:
-    """Plain values as JSON; NaN and infinities have no place in it."""
+    """Return plain values as JSON, which has no NaN and no infinity."""
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
 def load_json(path: Path) -> Any:
-    """Plain values from JSON. Raises FileError."""
+    """Read plain values from JSON. Raises FileError."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FileError(f"cannot read {path}: {error}") from None
 
 
-def save_array(path: Path, array: np.ndarray) -> None:
-    """Write an array as `.npy`, without pickle."""
-    # np.save would hide that a disk is full.
-    with written(path, array.nbytes) as file:
-        growing = GrowingArray(file, path)
-        growing.append(array)
-        growing.finish()
-
-
-class GrowingArray:
-    """A `.npy` file that grows along its first axis, so that it need not fit into memory."""
-
-    def __init__(self, file: IO[bytes], path: Path) -> None:
-        """path: where the file will be."""
-        self.file = file
-        self.path = path
-        self.length = 0
-        self.dtype: np.dtype | None = None
-        self.shape: tuple[int, ...] = ()
-
-    def append(self, array: np.ndarray) -> None:
-        """Add the rows of an array; all have the same type and shape but for the first axis."""
-        if self.dtype is None:
-            self.dtype, self.shape = array.dtype, array.shape[1:]
-            self._write_header()
-        assert (array.dtype, array.shape[1:]) == (self.dtype, self.shape)
-        try:
-            self.file.write(np.ascontiguousarray(array).data if array.size else b"")
-        except OSError as error:
-            error.filename = str(self.path)
-            raise
-        self.length += len(array)
-
-    def finish(self) -> None:
-        """Write the length that the array has come to."""
-        self.file.seek(0)
-        self._write_header()
-
-    def rewrite(self, change: Callable[[np.ndarray], np.ndarray], rows: int) -> None:
-        """Put `change(rows)` in the place of the rows of a finished array, `rows` at a time."""
-        assert self.dtype is not None
-        width = self.dtype.itemsize * int(np.prod(self.shape))
-        begin = self.file.tell()
-        for start in range(0, self.length, rows):
-            n = min(rows, self.length - start)
-            self.file.seek(begin + start * width)
-            block = np.frombuffer(self.file.read(n * width), self.dtype)
-            changed = change(block.reshape(n, *self.shape))
-            self.file.seek(begin + start * width)
-            self.file.write(np.ascontiguousarray(changed, self.dtype).data)
-
-    def _write_header(self) -> None:
-        # NumPy leaves room for the first axis to grow, so that the header keeps its length.
-        assert self.dtype is not None
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self.dtype),
-            "fortran_order": False,
-            "shape": (self.length, *self.shape),
-        }
-        np.lib.format.write_array_header_1_0(self.file, header)
-
-
-def load_array(path: Path) -> np.ndarray:
-    """A memory-mapped array. Raises FileError."""
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FileError(f"cannot read {path}: {' '.join(str(error).split())}") from None
-
-
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal. Raises FileError."""
+    """Return the SHA-256 of a file, in hexadecimal. Raises FileError."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,31 +1,39 @@
 """`data.processed_dir`: the scaled splits, the scaler, and what is known of the beats.
 
-Of each split there are `beats_<split>.npy` (float32, (n_beats, n_leads, n_samples)),
-`labels_<split>.npy` (int8, 1 = anomalous, 0 = normal; of length 0 without labels),
+Of each split there are `beats_<split>.npy` (the waveforms, float32, (n_beats, n_leads,
+n_samples)), `labels_<split>.npy` (int8, 1 = anomalous, 0 = normal; of length 0 without labels),
 `symbols_<split>.npy` (the classes) and `rows_<split>.npy` (where the source has the beat), and,
 where the source knows them, the further fields of `ecgad.data.beats.Beats`: records, patients,
 samples, times, annotations, rr, lengths. The first axis is the beat in all of them.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Self
 
 import numpy as np
 
-from ecgad.artifacts import files
-from ecgad.data.beats import PER_BEAT, Beats, Stretch
-from ecgad.data.scaling import Scaler, Spread
-from ecgad.data.splits import SPLITS
+from ecgad.artifacts import arrays, files
+from ecgad.data.beats import NORMAL, PER_BEAT, BeatFormat, Beats, Strip
+from ecgad.data.scaling import RunningStatistics, Scaler
+from ecgad.data.splits import SPLITS, hide_anomalies
+from ecgad.errors import FileError
 
 SCALER = "scaler.json"
-DESCRIPTION = "beats.json"
-STRETCHES = "stretches.json"  # of test records, to look at; `ecg` is the number of samples
-STRETCHES_ECG = "stretches.npy"  # float32, (n_samples of all stretches,), one after the other
-# Scaled at a time; some megabytes.
+FORMAT = "beats.json"
+STRIPS = "strips.json"  # of test records, to look at; `ecg` is the number of samples
+STRIPS_ECG = "strips.npy"  # float32, (n_samples of all strips,), one after the other
+# Of records, to look at; some kilobytes each.
+MOST_STRIPS = 64
+# Read or scaled at a time; some megabytes.
 BLOCK_SAMPLES = 1_000_000
+
+
+def array_file(field: str, split: str) -> str:
+    """Return the name of the file with a field of the beats of a split."""
+    return f"{'beats' if field == 'waveforms' else field}_{split}.npy"
 
 
 class SplitWriter:
@@ -36,10 +44,22 @@ class SplitWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.arrays: dict[str, dict[str, files.GrowingArray]] = {split: {} for split in SPLITS}
+        self.arrays: dict[str, dict[str, arrays.GrowingArray]] = {split: {} for split in SPLITS}
+        self.format = BeatFormat()
+        self.strips: list[Strip] = []
         self.stack = ExitStack()
         self.outputs: list[str] = []
         self.files: list[IO[bytes]] = []
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a beat: (n_leads, n_samples)."""
+        return self.arrays["train"]["waveforms"].shape
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the source has labels."""
+        return bool(self.arrays["train"]["labels"].length)
 
     def __enter__(self) -> Self:
         return self
@@ -48,12 +68,13 @@ class SplitWriter:
         self.stack.__exit__(*error)
         if error[0] is None:
             # Of an earlier source that knew more of its beats.
-            for name in {f"{name}_{split}.npy" for name in PER_BEAT for split in SPLITS}:
+            for name in {array_file(field, split) for field in PER_BEAT for split in SPLITS}:
                 if name not in self.outputs:
                     (self.folder / name).unlink(missing_ok=True)
 
     def add(self, split: str, beats: Beats) -> None:
         """Append unscaled beats to a split."""
+        self.format = beats.format
         fields = beats.per_beat
         # Without labels the array is there and empty, so that each split has the same files.
         fields.setdefault("labels", np.empty(0, np.int8))
@@ -61,58 +82,72 @@ class SplitWriter:
             if name in fields:
                 self._array(split, name).append(fields[name])
 
-    def finish(self, scaler: Scaler, spread: Spread, beats: Beats) -> dict[str, float]:
-        """Scale what was written, and describe it; `beats` is one part, to be described by.
+    def hide_anomalies(self, share: float, seed: int) -> int:
+        """Label anomalous training beats normal, as `hide_anomalies`; return how many are normal.
 
-        Returns the fraction of samples of each split beyond the range of the beats in `spread`.
+        To be called once all beats are there: among all of them, the share is exact.
+        """
+        labels = self.arrays["train"]["labels"]
+        labels.finish()
+        ((_, known),) = labels.blocks(max(1, labels.length))
+        hidden = hide_anomalies(known, share, seed)
+        labels.rewrite(lambda _: hidden, labels.length)
+        return int((hidden == NORMAL).sum())
+
+    def training_normals(self) -> Iterator[np.ndarray]:
+        """Read the unscaled waveforms of normal training beats again, some at a time."""
+        train = self.arrays["train"]
+        for array in train.values():
+            array.finish()
+        rows = self._rows(train["waveforms"])
+        blocks = zip(train["waveforms"].blocks(rows), train["labels"].blocks(rows), strict=True)
+        for (_, waveforms), (_, labels) in blocks:
+            yield waveforms[labels == NORMAL]
+
+    def finish(self, scaler: Scaler, statistics: RunningStatistics) -> dict[str, float]:
+        """Scale what was written, and describe it.
+
+        Returns the fraction of samples of each split beyond the range of `statistics`.
         """
         outside = {}
-        rows = max(1, BLOCK_SAMPLES // int(np.prod(beats.beats.shape[1:])))
-        for split, arrays in self.arrays.items():
-            for array in arrays.values():
+        for split, of_split in self.arrays.items():
+            for array in of_split.values():
                 array.finish()
-            counts: list[int] = []
+            waveforms = of_split["waveforms"]
+            n_outside = 0
 
-            def scale(block: np.ndarray, counts: list[int] = counts) -> np.ndarray:
-                counts.append(spread.n_outside(block))
+            def scale(block: np.ndarray) -> np.ndarray:
+                nonlocal n_outside
+                n_outside += statistics.n_outside(block)
                 return scaler.transform(block)
 
-            arrays["beats"].rewrite(scale, rows)
-            n_samples = arrays["beats"].length * int(np.prod(beats.beats.shape[1:]))
-            outside[split] = sum(counts) / n_samples
+            waveforms.rewrite(scale, self._rows(waveforms))
+            outside[split] = n_outside / (waveforms.length * int(np.prod(waveforms.shape)))
         self._json(SCALER, scaler.to_dict())
-        self._json(
-            DESCRIPTION,
-            {
-                "n_leads": beats.beats.shape[1],
-                "n_samples": beats.beats.shape[2],
-                "leads": list(beats.leads),
-                "n_timing": beats.n_timing,
-                "sampling_rate": beats.sampling_rate,
-                "unit": beats.unit,
-                "class_names": beats.class_names,
-                "arrays": list(self.arrays["train"]),
-            },
-        )
+        self._json(FORMAT, {**self.format.to_dict(), "arrays": list(self.arrays["train"])})
+        self._json(STRIPS, [{**vars(strip), "ecg": len(strip.ecg)} for strip in self.strips])
+        ecg = np.concatenate([np.empty(0, np.float32), *(strip.ecg for strip in self.strips)])
+        np.save(self._file(STRIPS_ECG), ecg, allow_pickle=False)
         # All on disk before the first takes its place.
         for file in self.files:
             file.flush()
             os.fsync(file.fileno())
         return outside
 
-    def add_stretches(self, stretches: Sequence[Stretch]) -> None:
-        """Write stretches of records; none where the source has no records."""
-        known = [{**vars(stretch), "ecg": len(stretch.ecg)} for stretch in stretches]
-        self._json(STRETCHES, known)
-        ecg = np.concatenate([np.empty(0, np.float32), *(stretch.ecg for stretch in stretches)])
-        np.save(self._file(STRETCHES_ECG), ecg, allow_pickle=False)
+    def add_strip(self, strip: Strip | None) -> None:
+        """Keep the strip of a record, where there is one; MOST_STRIPS in all."""
+        if strip is not None and len(self.strips) < MOST_STRIPS:
+            self.strips.append(strip)
 
-    def _array(self, split: str, name: str) -> files.GrowingArray:
-        if name not in self.arrays[split]:
-            file_name = f"{name}_{split}.npy"
-            file, path = self._file(file_name), self.folder / file_name
-            self.arrays[split][name] = files.GrowingArray(file, path)
-        return self.arrays[split][name]
+    def _rows(self, waveforms: arrays.GrowingArray) -> int:
+        return max(1, BLOCK_SAMPLES // int(np.prod(waveforms.shape)))
+
+    def _array(self, split: str, field: str) -> arrays.GrowingArray:
+        if field not in self.arrays[split]:
+            name = array_file(field, split)
+            file, path = self._file(name), self.folder / name
+            self.arrays[split][field] = arrays.GrowingArray(file, path)
+        return self.arrays[split][field]
 
     def _json(self, name: str, content: Any) -> None:
         self._file(name).write(files.json_bytes(content))
@@ -124,40 +159,42 @@ class SplitWriter:
 
 
 def load_split(folder: Path, split: str) -> Beats:
-    """The beats of a split, scaled and memory-mapped; `unit` is that of the raw beats.
+    """Open the beats of a split, scaled and memory-mapped; their unit is that of the raw beats.
 
     Raises FileError.
     """
-    description = load_description(folder)
-    arrays: dict[str, Any] = {
-        name: files.load_array(folder / f"{name}_{split}.npy") for name in description["arrays"]
+    known, beat_format = files.load_json(folder / FORMAT), load_format(folder)
+    fields: dict[str, Any] = {
+        name: arrays.load_array(folder / array_file(name, split)) for name in known["arrays"]
     }
-    if not len(arrays["labels"]):
-        arrays["labels"] = None
-    return Beats(
-        **arrays,
-        class_names=description["class_names"],
-        sampling_rate=description["sampling_rate"],
-        unit=description["unit"],
-        leads=tuple(description["leads"]),
-        n_timing=description["n_timing"],
-    )
+    if not len(fields["labels"]):
+        fields["labels"] = None
+    return Beats(**fields, format=beat_format)
 
 
-def load_stretches(folder: Path) -> list[Stretch]:
-    """The stretches of records in that folder; none where the source has no records."""
-    known = files.load_json(folder / STRETCHES)
-    ecg = np.asarray(files.load_array(folder / STRETCHES_ECG))
-    ends = np.cumsum([stretch["ecg"] for stretch in known], dtype=int)
-    parts = [ecg[end - stretch["ecg"] : end] for stretch, end in zip(known, ends, strict=True)]
-    return [Stretch(**{**stretch, "ecg": part}) for stretch, part in zip(known, parts, strict=True)]
+def load_format(folder: Path) -> BeatFormat:
+    """Read what the raw beats are like. Raises FileError."""
+    path = folder / FORMAT
+    try:
+        return BeatFormat.from_dict(files.load_json(path))
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(
+            f"{path} was written by another version of ecgad; run preprocess_data.py again with "
+            f"--overwrite"
+        ) from None
 
 
-def load_description(folder: Path) -> dict[str, Any]:
-    """Shape, leads, sampling rate (Hz), unit and class names of the raw beats. Raises FileError."""
-    return files.load_json(folder / DESCRIPTION)
+def load_strips(folder: Path) -> list[Strip]:
+    """Read the strips of records in that folder; none where the source has no records."""
+    known = files.load_json(folder / STRIPS)
+    ecg = np.asarray(arrays.load_array(folder / STRIPS_ECG))
+    ends = np.cumsum([strip["ecg"] for strip in known], dtype=int)
+    parts = [ecg[end - strip["ecg"] : end] for strip, end in zip(known, ends, strict=True)]
+    return [Strip(**{**strip, "ecg": part}) for strip, part in zip(known, parts, strict=True)]
 
 
 def load_scaler(folder: Path) -> Scaler:
-    """The scaler of the splits in that folder. Raises FileError."""
+    """Read the scaler of the splits in that folder. Raises FileError."""
     return Scaler.from_dict(files.load_json(folder / SCALER))

@@ -1,31 +1,29 @@
-"""What the four scripts share: options, console and exit codes."""
+"""What the four scripts share: options, the console, results, exit codes."""
 
 import inspect
 import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgad.config.experiment import Experiment, load_experiment
 from ecgad.errors import ConfigError, UserError
-from ecgad.runtime import ranks
+from ecgad.experiment import Experiment, load_experiment
+from ecgad.runtime import processes
+from ecgad.runtime.console import PLAIN, Console
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
-T = TypeVar("T")
+    from ecgad.artifacts.stages import Stage
 
 INTERRUPTED = 130
-# Text is printed as it is: a class may be called [b] or :smile:.
-PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
 
 
 class Device(StrEnum):
@@ -44,73 +42,45 @@ class Run:
     device: str
     overwrite: bool
     json: bool
-    quiet: bool
+    console: Console
 
-    @property
-    def console(self) -> "Console":
-        """For everything but results."""
-        from rich.console import Console
+    def stage(self, name: str, inputs: dict[str, str] | None = None) -> "Stage":
+        """Open a stage: require and check what it needs, as `ecgad.artifacts.stages` says."""
+        from ecgad.artifacts.stages import Stage
 
-        return Console(stderr=True, quiet=self.quiet, **PLAIN)
+        return Stage(name, self.experiment, self.run_dir, inputs)
 
-    def say(self, message: str) -> None:
-        """Tell the user something that is no result."""
-        self.console.print(message)
+    def already(
+        self, stage: "Stage", summary: dict[str, Any], readable: "Iterable[RenderableType]"
+    ) -> None:
+        """Say that there is nothing to do, and print the result that is there."""
+        self.console.say(f"{stage.folder} {stage.node.done}")
+        self.result(summary, readable)
 
-    def result(self, summary: dict[str, Any], *readable: "RenderableType") -> None:
+    def result(self, summary: dict[str, Any], readable: "Iterable[RenderableType]") -> None:
         """Print the stage's result: readable, or with --json as one line."""
-        if ranks.RANK > 0:
+        if processes.RANK > 0:
             return
         if self.json:
             print(json.dumps(summary, allow_nan=False))
             return
-        from rich.console import Console
+        from rich.console import Console as Stdout
 
-        console = Console(**PLAIN)
+        stdout = Stdout(**PLAIN)
         for part in readable:
-            console.print(part)
-
-    def counted(self, parts: Iterable[T], total: int, unit: str) -> Iterator[T]:
-        """The parts, with a sign of how many of them have come."""
-        with self.progress(0, total, unit) as show:
-            for number, part in enumerate(parts, 1):
-                yield part
-                show(number, "")
-
-    @contextmanager
-    def progress(
-        self, done: int, total: int, unit: str = "epoch"
-    ) -> Iterator[Callable[[int, str], None]]:
-        """A function that shows how many of `total` units are done, and some words on the last.
-
-        A bar on a terminal; elsewhere about ten lines in all.
-        """
-        from rich import progress
-
-        with progress.Progress(
-            progress.TextColumn(unit),
-            progress.MofNCompleteColumn(),
-            progress.BarColumn(),
-            progress.TextColumn("{task.description}"),
-            progress.TimeRemainingColumn(),
-            console=self.console,
-            disable=self.quiet or not self.console.is_terminal,
-        ) as bar:
-            task = bar.add_task("", completed=done, total=total)
-
-            def show(number: int, words: str) -> None:
-                bar.update(task, completed=number, description=words)
-                if bar.disable and number % -(-total // 10) == 0:
-                    self.say(f"{unit} {number} of {total}{words and ': '}{words}")
-
-            yield show
+            stdout.print(part)
 
 
-def script(stage: Callable[..., None], by_ranks: bool = False) -> None:
+def script(
+    stage: Callable[..., None],
+    by_ranks: bool = False,
+    interrupted: str = "run it again",
+) -> None:
     """Run `stage(run, **options)` as a command-line program, and exit with its code.
 
     The stage's docstring is the help text; its parameters after `run` are options of its own.
-    by_ranks: whether torchrun may start it as several processes.
+    by_ranks: whether torchrun may start it as several processes. interrupted: how it goes on after
+    an interruption.
     """
 
     def command(
@@ -145,7 +115,7 @@ def script(stage: Callable[..., None], by_ranks: bool = False) -> None:
     ) -> int:
         try:
             if quiet:
-                # Libraries tell of downloads and the like.
+                # Libraries tell of fonts and the like.
                 logging.disable(logging.INFO)
             experiment = load_experiment(config, set_ or [], seed)
             run = Run(
@@ -154,16 +124,16 @@ def script(stage: Callable[..., None], by_ranks: bool = False) -> None:
                 device=device.value,
                 overwrite=overwrite,
                 json=json,
-                quiet=quiet or ranks.RANK > 0,
+                console=Console(quiet or processes.RANK > 0),
             )
-            if ranks.SIZE > 1 and not by_ranks:
+            if processes.SIZE > 1 and not by_ranks:
                 raise ConfigError("torchrun is for training and evaluation; run this without it")
-            with ranks.joined(run.device):
+            with processes.process_group(run.device):
                 stage(run, **options)
         except UserError as error:
             return _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
-            return _fail("interrupted; train_model.py goes on with --resume", INTERRUPTED)
+            return _fail(f"interrupted; {interrupted}", INTERRUPTED)
         except MemoryError as error:
             return _fail(f"out of memory: {error}", 1)
         except OSError as error:
@@ -188,6 +158,6 @@ def script(stage: Callable[..., None], by_ranks: bool = False) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    if ranks.RANK == 0:
+    if processes.RANK == 0:
         print("error: " + " ".join(message.split()), file=sys.stderr)
     return code

@@ -1,17 +1,18 @@
 """Beats: what every source gives and every later stage takes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 
+from ecgad.config.segmentation import SegmentationConfig
+from ecgad.runtime.reading import read_rows
+
 NORMAL, ANOMALOUS = 0, 1
-# Scattered rows read at a time; the system reads tens of kilobytes around each.
-ROWS_READ = 256
 # The fields of Beats with an entry a beat, but for `in_test`, which no stage after the split needs.
 PER_BEAT = (
-    "beats",
+    "waveforms",
     "symbols",
     "labels",
     "rows",
@@ -26,10 +27,52 @@ PER_BEAT = (
 
 
 @dataclass(frozen=True)
+class BeatFormat:
+    """What the beats of a source are like, whichever of them it is.
+
+    leads: a name each. timing: which RR features the last of them are, by their names in
+    `data.wfdb.timing`; such a lead has one value throughout a beat. sampling_rate: in Hz; None
+    where a beat has no time axis of its own. class_names: what a symbol means, where the source
+    says so. segmentation: how the beats were cut out of recordings; None where the source is a
+    table of beats.
+    """
+
+    leads: tuple[str, ...] = ("lead 1",)
+    timing: tuple[str, ...] = ()
+    sampling_rate: float | None = None
+    unit: str = "source units"
+    class_names: Mapping[str, str] = field(default_factory=dict)
+    segmentation: SegmentationConfig | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON or a checkpoint."""
+        segmentation = self.segmentation and self.segmentation.model_dump(mode="json")
+        return {
+            **asdict(replace(self, segmentation=None)),
+            "leads": list(self.leads),
+            "timing": list(self.timing),
+            "segmentation": segmentation,
+        }
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> Self:
+        """The format of `to_dict`. Raises ValueError, KeyError or TypeError where it is none."""
+        segmentation = known["segmentation"]
+        return cls(
+            leads=tuple(known["leads"]),
+            timing=tuple(known["timing"]),
+            sampling_rate=known["sampling_rate"],
+            unit=known["unit"],
+            class_names=dict(known["class_names"]),
+            segmentation=segmentation and SegmentationConfig.model_validate(segmentation),
+        )
+
+
+@dataclass(frozen=True)
 class Beats:
     """Beats of one source, with what is known of each.
 
-    beats: float32, (n_beats, n_leads, n_samples), in `unit`.
+    waveforms: float32, (n_beats, n_leads, n_samples), in the unit of `format`.
     symbols: str, (n_beats,): the class, in the source's own words or by a class map.
     labels: int8, (n_beats,): 1 anomalous, 0 normal; None where the source has no labels.
     rows: int64, (n_beats,): where the source has the beat, counted from 0.
@@ -43,14 +86,9 @@ class Beats:
     annotations: str, (n_beats,): the annotation's own symbol.
     rr: float32, (n_beats, 2): previous and next RR interval in seconds; NaN at a record's ends.
     lengths: int32, (n_beats,): how many samples are ECG; what follows them is padding.
-
-    class_names: what a symbol means, where the source says so.
-    sampling_rate: in Hz; None where a beat has no time axis of its own.
-    leads: a name each; timing features are leads as well, with one value throughout a beat.
-    n_timing: how many of them, the last ones.
     """
 
-    beats: np.ndarray
+    waveforms: np.ndarray
     symbols: np.ndarray
     labels: np.ndarray | None
     rows: np.ndarray
@@ -62,19 +100,10 @@ class Beats:
     annotations: np.ndarray | None = None
     rr: np.ndarray | None = None
     lengths: np.ndarray | None = None
-    class_names: dict[str, str] = field(default_factory=dict)
-    sampling_rate: float | None = None
-    unit: str = "source units"
-    leads: tuple[str, ...] = ("lead 1",)
-    n_timing: int = 0
+    format: BeatFormat = BeatFormat()
 
     def __len__(self) -> int:
-        return len(self.beats)
-
-    @property
-    def timing(self) -> tuple[str, ...]:
-        """The names of the leads that are timing features."""
-        return self.leads[len(self.leads) - self.n_timing :]
+        return len(self.waveforms)
 
     @property
     def per_beat(self) -> dict[str, np.ndarray]:
@@ -82,23 +111,23 @@ class Beats:
         arrays = {name: getattr(self, name) for name in (*PER_BEAT, "in_test")}
         return {name: array for name, array in arrays.items() if array is not None}
 
-    def take(self, places: np.ndarray) -> "Beats":
-        """The beats at these places, in this order."""
-        return self._with({name: read_rows(array, places) for name, array in self.per_beat.items()})
+    def take(self, indices: np.ndarray) -> "Beats":
+        """The beats at these indices, in this order."""
+        return self._with({name: read_rows(a, indices) for name, a in self.per_beat.items()})
 
     @staticmethod
     def concatenate(parts: Sequence["Beats"]) -> "Beats":
         """Beats of one source, one part after the other."""
         arrays = [part.per_beat for part in parts]
-        together = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
-        return parts[0]._with(together)
+        joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+        return parts[0]._with(joined)
 
     def _with(self, arrays: dict[str, Any]) -> "Beats":
         return replace(self, **arrays)
 
     @property
     def normals(self) -> np.ndarray:
-        """Places of the beats taken for normal; without labels, all of them."""
+        """Indices of the beats taken for normal; without labels, of all beats."""
         if self.labels is None:
             return np.arange(len(self))
         return np.flatnonzero(self.labels == NORMAL)
@@ -112,7 +141,7 @@ class Beats:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Strip:
     """A few seconds of a record's first lead, to look at.
 
     ecg: float32, (n_samples,), in `unit`, at `sampling_rate` (Hz). start: where it begins, in
@@ -138,32 +167,4 @@ class Part:
 
     beats: Beats
     left_out: dict[str, int] = field(default_factory=dict)
-    stretch: Stretch | None = None
-
-
-def read_rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
-    """A copy of rows of an array; of a memory-mapped one, the pages read do not stay in memory."""
-    in_file = isinstance(array, np.memmap) and array.filename is not None
-    if not in_file or not array.flags.c_contiguous:
-        return np.array(array[rows])
-    assert isinstance(array, np.memmap)
-    assert array.filename is not None
-    whole = array
-    while isinstance(whole.base, np.memmap):
-        whole = whole.base
-    file, offset = array.filename, array.offset + array.ctypes.data - whole.ctypes.data
-
-    if isinstance(rows, slice):
-        # Twice as fast as by a mapping.
-        start, stop, _ = rows.indices(len(array))
-        width = int(np.prod(array.shape[1:]))
-        at = offset + start * width * array.itemsize
-        part = np.fromfile(file, array.dtype, max(0, stop - start) * width, offset=at)
-        return part.reshape(-1, *array.shape[1:])
-    copied = np.empty((len(rows), *array.shape[1:]), array.dtype)
-    for start in range(0, len(rows), ROWS_READ):
-        # By a mapping of its own, which ends at once.
-        mapped = np.memmap(file, array.dtype, "r", offset, array.shape)
-        copied[start : start + ROWS_READ] = mapped[rows[start : start + ROWS_READ]]
-        del mapped
-    return copied
+    strip: Strip | None = None

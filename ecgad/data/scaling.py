@@ -1,9 +1,11 @@
 """Scaling of beats, fitted on normal beats of the training split alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+
+from ecgad.data.beats import Beats
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,27 @@ class Scaler:
 
     @classmethod
     def fit(cls, beats: np.ndarray, method: str, per: str) -> "Scaler":
-        """Fit on beats (n_beats, n_leads, n_samples), `method` and `per` as for `Spread`."""
-        return Spread(per).add(beats).scaler(method)
+        """Fit on beats (n_beats, n_leads, n_samples), as `RunningStatistics` does on parts."""
+        return RunningStatistics(per).add(beats).scaler(method)
 
     def transform(self, beats: np.ndarray) -> np.ndarray:
-        """Scaled beats, float32, of the shape (n_beats, n_leads, n_samples) of `beats`."""
+        """Return scaled beats, float32, of the shape (n_beats, n_leads, n_samples) of `beats`."""
         return ((beats - self.offset) / self.scale).astype(np.float32)
 
+    def scaled(self, beats: Beats) -> Beats:
+        """Return the beats, their waveforms scaled."""
+        return replace(beats, waveforms=self.transform(beats.waveforms))
+
+    def unscaled(self, beats: Beats) -> Beats:
+        """Return scaled beats in the source's unit again."""
+        return replace(beats, waveforms=self.inverse_transform(beats.waveforms))
+
     def inverse_transform(self, beats: np.ndarray) -> np.ndarray:
-        """Beats in the source's unit again, float32."""
+        """Return beats in the source's unit again, float32."""
         return (beats * self.scale + self.offset).astype(np.float32)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain numbers, for JSON."""
+        """Return plain numbers, for JSON."""
         return {
             "method": self.method,
             "offset": self.offset.tolist(),
@@ -41,7 +51,7 @@ class Scaler:
 
     @classmethod
     def from_dict(cls, numbers: dict[str, object]) -> "Scaler":
-        """The scaler of `to_dict`."""
+        """Return the scaler of `to_dict`."""
         return cls(
             str(numbers["method"]),
             np.asarray(numbers["offset"], np.float64),
@@ -49,7 +59,7 @@ class Scaler:
         )
 
 
-class Spread:
+class RunningStatistics:
     """Range, mean and variance of beats that come in parts.
 
     per: `position` keeps numbers for each sample position, `lead` one for all samples of a lead,
@@ -81,7 +91,7 @@ class Spread:
         return self
 
     def scaler(self, method: str) -> Scaler:
-        """The scaler of these beats.
+        """Return the scaler of these beats.
 
         method: `minmax` maps their range to [0, 1], `standard` their mean to 0 and standard
         deviation to 1. What never varies is only shifted.
@@ -95,5 +105,5 @@ class Spread:
         return Scaler(method, offset, np.where(varies, scale, 1.0))
 
     def n_outside(self, beats: np.ndarray) -> int:
-        """How many samples of beats (n_beats, n_leads, n_samples) lie beyond the range."""
+        """Count the samples of beats (n_beats, n_leads, n_samples) beyond the range."""
         return int(((beats < self.low) | (beats > self.high)).sum())

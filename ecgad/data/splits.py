@@ -1,43 +1,17 @@
 """Which beats are for training, validation and test."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ecgad.config.experiment import SplitConfig
+from ecgad.config.data import SplitConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
+from ecgad.data.sources.source import Record
 from ecgad.errors import ConfigError
 
 SPLITS = ("train", "validation", "test")
-
-
-def hide_anomalies(beats: Beats, share: float, seed: int) -> Beats:
-    """Training beats, of which some anomalous ones at random are labelled normal.
-
-    share: which part of the beats labelled normal they are then, or all anomalous beats where there
-    are fewer. Their classes are left as they are.
-    """
-    if not share or beats.labels is None:
-        return beats
-    labels = np.array(beats.labels)
-    anomalous = np.flatnonzero(labels == ANOMALOUS)
-    n_hidden = round(share / (1 - share) * len(beats.normals))
-    labels[np.random.default_rng(seed).permutation(anomalous)[:n_hidden]] = NORMAL
-    return replace(beats, labels=labels)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What is known of a record before its signal is read.
-
-    group: what the patients are stratified by, such as the diagnosis.
-    """
-
-    name: str
-    patient: str
-    group: str = ""
 
 
 @dataclass
@@ -52,38 +26,40 @@ class Tally:
         return self.by_class.total()
 
 
-class Dealer:
-    """Deals beats, which may come in parts, to training, validation and test.
+class SplitAssignment:
+    """Assigns beats, which may come in parts, to training, validation and test.
 
-    sides: the split of each record, by `sides_of_recordings`; None where beats are dealt one by
-    one. That is stratified by class and seeded: a class is dealt out in proportion, as nearly as
+    by_record: the split of each record, by `splits_of_records`; None where beats are assigned one
+    by one. That is stratified by class and seeded: a class is divided in proportion, as nearly as
     whole beats allow, over the parts that have come so far.
     """
 
     def __init__(
-        self, config: SplitConfig, seed: int, sides: Mapping[str, str] | None = None
+        self, config: SplitConfig, seed: int, by_record: Mapping[str, str] | None = None
     ) -> None:
         self.config = config
         self.rng = np.random.default_rng(seed)
-        self.sides = sides
-        self.dealt: dict[str, np.ndarray] = {}
+        self.by_record = by_record
+        self.assigned: dict[str, np.ndarray] = {}
         self.tallies = {split: Tally() for split in SPLITS}
         self.labelled = True
 
-    def deal(self, beats: Beats) -> dict[str, np.ndarray]:
-        """Places of the beats of each split, in the order of `beats`."""
-        if self.sides is None:
-            splits = self._one_by_one(beats)
-        else:
-            assert beats.records is not None
-            side = np.array([self.sides[record] for record in beats.records.tolist()])
-            splits = {split: np.flatnonzero(side == split) for split in SPLITS}
-        self.labelled = beats.labels is not None
-        for split, places in splits.items():
-            part = beats.take(places)
+    def assign(self, beats: Beats) -> Iterator[tuple[str, Beats]]:
+        """Give the beats of each split, in the order of `beats`."""
+        for split, indices in self.indices(beats).items():
+            part = beats.take(indices)
             self.tallies[split].by_class += Counter(part.class_counts)
             self.tallies[split].normal += len(part.normals)
-        return splits
+            yield split, part
+
+    def indices(self, beats: Beats) -> dict[str, np.ndarray]:
+        """Return the indices of the beats of each split, ascending."""
+        self.labelled = beats.labels is not None
+        if self.by_record is None:
+            return self._one_by_one(beats)
+        assert beats.records is not None
+        split_of = np.array([self.by_record[record] for record in beats.records.tolist()])
+        return {split: np.flatnonzero(split_of == split) for split in SPLITS}
 
     def check(self) -> None:
         """Raise ConfigError where a split has no normal beats, or, of labelled beats, no anomalous
@@ -116,56 +92,56 @@ class Dealer:
             assert beats.in_test is not None
             kept = beats.in_test
         none = np.empty(0, int)
-        dealt: list[list[np.ndarray]] = [[none], [none], [np.flatnonzero(kept)]]
+        chosen: list[list[np.ndarray]] = [[none], [none], [np.flatnonzero(kept)]]
         for symbol in np.unique(beats.symbols[~kept]):
-            places = self.rng.permutation(np.flatnonzero((beats.symbols == symbol) & ~kept))
-            anomalous = beats.labels is not None and beats.labels[places[0]] == ANOMALOUS
-            cuts = np.cumsum(self._shares(str(symbol), len(places), anomalous))[:-1]
-            for part, places_of_part in zip(dealt, np.split(places, cuts), strict=True):
-                part.append(places_of_part)
+            indices = self.rng.permutation(np.flatnonzero((beats.symbols == symbol) & ~kept))
+            anomalous = beats.labels is not None and beats.labels[indices[0]] == ANOMALOUS
+            ends = np.cumsum(self._shares(str(symbol), len(indices), anomalous))[:-1]
+            for part, of_part in zip(chosen, np.split(indices, ends), strict=True):
+                part.append(of_part)
         return {
-            split: np.sort(np.concatenate(part)) for split, part in zip(SPLITS, dealt, strict=True)
+            split: np.sort(np.concatenate(part)) for split, part in zip(SPLITS, chosen, strict=True)
         }
 
     def _shares(self, symbol: str, n: int, anomalous: bool) -> np.ndarray:
-        """How many of `n` more beats of a class each split gets."""
+        """Return how many of `n` more beats of a class each split gets."""
         fractions = self.config.fractions
         if anomalous and self.config.anomalous_fractions is not None:
             fractions = self.config.anomalous_fractions
         if self.config.method == "source":
             fractions = (fractions[0], fractions[1], 0.0)
-        before = self.dealt.get(symbol, np.zeros(len(SPLITS), int))
+        before = self.assigned.get(symbol, np.zeros(len(SPLITS), int))
         shares = proportional(before.sum() + n, fractions) - before
         while (shares < 0).any():
             # Rounding would take a beat back from one split: take it from the largest share.
             shares[shares.argmax()] -= 1
             shares[shares.argmin()] += 1
-        self.dealt[symbol] = before + shares
+        self.assigned[symbol] = before + shares
         return shares
 
 
 def proportional(n: int, fractions: Sequence[float]) -> np.ndarray:
-    """`n` as whole numbers in the ratio of the fractions, (n_fractions,)."""
+    """Divide `n` into whole numbers in the ratio of the fractions, (n_fractions,)."""
     ends = np.cumsum(fractions) / sum(fractions)
     return np.diff(np.rint(ends * n).astype(int), prepend=0)
 
 
-def sides_of_recordings(
-    recordings: Sequence[Recording], config: SplitConfig, seed: int
+def splits_of_records(
+    records: Sequence[Record], config: SplitConfig, seed: int
 ) -> dict[str, str] | None:
-    """The split of each recording, by name; None where beats are dealt one by one.
+    """Return the split of each record, by name; None where beats are assigned one by one.
 
-    Raises ConfigError where a patient would be on two sides and the config does not allow it.
+    Raises ConfigError where a patient would be in two splits and the config does not allow it.
     """
     match config.method:
         case "records":
             assert config.records is not None
             listed = {name: split for split in SPLITS for name in getattr(config.records, split)}
-            sides = {r.name: listed[r.name] for r in recordings if r.name in listed}
+            by_record = {r.name: listed[r.name] for r in records if r.name in listed}
         case "patients":
-            sides = _deal_patients(recordings, config, seed)
+            by_record = _assign_patients(records, config, seed)
         case _:
-            if recordings and not config.allow_patient_overlap:
+            if records and not config.allow_patient_overlap:
                 raise ConfigError(
                     f"data.split.method: {config.method} deals out the beats of a patient to "
                     f"training and test alike; take patients or records, or set "
@@ -173,28 +149,39 @@ def sides_of_recordings(
                 )
             return None
     if not config.allow_patient_overlap:
-        seen: dict[str, Recording] = {}
-        for recording in recordings:
-            if recording.name not in sides:
+        first: dict[str, Record] = {}
+        for record in records:
+            if record.name not in by_record:
                 continue
-            other = seen.setdefault(recording.patient, recording)
-            if sides[other.name] != sides[recording.name]:
+            other = first.setdefault(record.patient, record)
+            if by_record[other.name] != by_record[record.name]:
                 raise ConfigError(
-                    f"records {other.name} ({sides[other.name]}) and {recording.name} "
-                    f"({sides[recording.name]}) are of one patient; put them on one side, or set "
-                    f"data.split.allow_patient_overlap: true"
+                    f"records {other.name} ({by_record[other.name]}) and {record.name} "
+                    f"({by_record[record.name]}) are of one patient; put them into one split, or "
+                    f"set data.split.allow_patient_overlap: true"
                 )
-    return sides
+    return by_record
 
 
-def _deal_patients(
-    recordings: Sequence[Recording], config: SplitConfig, seed: int
-) -> dict[str, str]:
+def _assign_patients(records: Sequence[Record], config: SplitConfig, seed: int) -> dict[str, str]:
     rng = np.random.default_rng(seed)
-    groups = {recording.patient: recording.group for recording in recordings}
-    side_of_patient: dict[str, str] = {}
+    groups = {record.patient: record.group for record in records}
+    split_of: dict[str, str] = {}
     for group in sorted(set(groups.values())):
         patients = rng.permutation(sorted(p for p, of in groups.items() if of == group))
         names = np.repeat(SPLITS, proportional(len(patients), config.fractions))
-        side_of_patient |= dict(zip(patients.tolist(), names.tolist(), strict=True))
-    return {recording.name: side_of_patient[recording.patient] for recording in recordings}
+        split_of |= dict(zip(patients.tolist(), names.tolist(), strict=True))
+    return {record.name: split_of[record.patient] for record in records}
+
+
+def hide_anomalies(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Label some anomalous training beats normal, at random: what nobody has noticed in real data.
+
+    labels: int8, (n_beats,), of the whole training split; a changed copy is returned. share: which
+    part of the beats labelled normal they are then, or all anomalous beats where there are fewer.
+    """
+    labels = labels.copy()
+    anomalous = np.flatnonzero(labels == ANOMALOUS)
+    n_hidden = round(share / (1 - share) * int((labels == NORMAL).sum()))
+    labels[np.random.default_rng(seed).permutation(anomalous)[:n_hidden]] = NORMAL
+    return labels

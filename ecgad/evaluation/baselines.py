@@ -53,7 +53,7 @@ def run_baseline(name: str, train: Beats, splits: Mapping[str, Beats], seed: int
     """
     started = time.perf_counter()
     normals = train.normals
-    n_features = int(np.prod(train.beats.shape[1:]))
+    n_features = int(np.prod(train.waveforms.shape[1:]))
     n_scored = sum(map(len, splits.values()))
     if name == "knn":
         most = max(1000, int(NEIGHBOUR_OPERATIONS / (n_scored * n_features)))
@@ -62,7 +62,7 @@ def run_baseline(name: str, train: Beats, splits: Mapping[str, Beats], seed: int
     rng = np.random.default_rng(seed)
     if len(normals) > most:
         normals = np.sort(rng.choice(normals, most, replace=False))
-    fitted = train.beats[normals].reshape(len(normals), n_features)
+    fitted = train.waveforms[normals].reshape(len(normals), n_features)
     score = FITS[name](np.ascontiguousarray(fitted), seed)
     return Result(
         scores={split: _in_blocks(score, beats) for split, beats in splits.items()},
@@ -74,7 +74,7 @@ def run_baseline(name: str, train: Beats, splits: Mapping[str, Beats], seed: int
 
 def _in_blocks(score: Score, beats: Beats) -> np.ndarray:
     parts = [
-        score(np.array(beats.beats[start : start + BLOCK]).reshape(-1, beats.beats[0].size))
+        score(np.array(beats.waveforms[start : start + BLOCK]).reshape(-1, beats.waveforms[0].size))
         for start in range(0, len(beats), BLOCK)
     ]
     return np.concatenate(parts).astype(np.float64)

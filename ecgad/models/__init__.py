@@ -20,11 +20,20 @@ MODELS: dict[str, type[Autoencoder]] = {
 def build_model(
     kind: str, n_leads: int, n_samples: int, parameters: dict[str, Any], members: int = 1
 ) -> Autoencoder:
-    """An untrained autoencoder for beats of shape (n_beats, n_leads, n_samples).
+    """Build an untrained autoencoder for beats of shape (n_beats, n_leads, n_samples).
 
     `parameters` are the keyword arguments of the model's class. members: an Ensemble of so many,
-    where more than one; the first of them is the very network that would be built alone. Raises
-    ConfigError where the beats are too short for the network.
+    where more than one; the first of them is the very network that would be built alone. The model
+    keeps these arguments as its `description`. Raises ConfigError where the beats are too short for
+    the network.
     """
     built = [MODELS[kind](n_leads, n_samples, **parameters) for _ in range(members)]
-    return built[0] if members == 1 else Ensemble(built)
+    model = built[0] if members == 1 else Ensemble(built)
+    model.description = {
+        "kind": kind,
+        "n_leads": n_leads,
+        "n_samples": n_samples,
+        "parameters": dict(parameters),
+        "members": members,
+    }
+    return model

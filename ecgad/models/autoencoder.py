@@ -1,5 +1,7 @@
 """What all autoencoders have in common."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 
@@ -8,6 +10,8 @@ class Autoencoder(nn.Module):
 
     encoder: nn.Module
     decoder: nn.Module
+    # The arguments of `build_model` that make another one like it.
+    description: dict[str, Any]
     # The batch in scoring, at which it was fastest; fixed, since last digits may depend on it.
     scored_at_once = 2048
     # Whether bfloat16 made training faster, see docs/performance.md.

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 from scipy import signal
 
-from ecgad.config.experiment import FilterConfig
+from ecgad.config.segmentation import FilterConfig
 from ecgad.errors import ConfigError
 
 # Of the Butterworth band-pass in one direction; forth and back it is twice that.
@@ -24,9 +24,9 @@ def fill_gaps(leads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     missing = np.isnan(leads)
     if missing.any():
         leads = leads.copy()
-        places = np.arange(leads.shape[1])
+        indices = np.arange(leads.shape[1])
         for lead, gaps in zip(leads, missing, strict=True):
-            lead[gaps] = np.interp(places[gaps], places[~gaps], lead[~gaps])
+            lead[gaps] = np.interp(indices[gaps], indices[~gaps], lead[~gaps])
     return leads, missing.any(axis=0)
 
 
@@ -74,6 +74,6 @@ def resample(leads: np.ndarray, ratio: Fraction) -> np.ndarray:
 def resampling_ratio(sampling_rate: float, wanted: float) -> Fraction:
     """The ratio of two sampling rates (Hz), in numbers small enough for a polyphase filter.
 
-    Where it is not exact, places have to be reckoned by it too, or they drift away.
+    Where it is not exact, sample numbers have to be reckoned by it too, or they drift away.
     """
     return Fraction(wanted / sampling_rate).limit_denominator(1000)

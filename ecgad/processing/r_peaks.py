@@ -149,8 +149,8 @@ def _bridged(lead: np.ndarray, sound: np.ndarray, size: int) -> np.ndarray:
     good[: len(sound) * size] &= np.repeat(sound, size)
     if good.all():
         return lead
-    places = np.flatnonzero(good)
-    return np.interp(np.arange(len(lead)), places, lead[places])
+    indices = np.flatnonzero(good)
+    return np.interp(np.arange(len(lead)), indices, lead[indices])
 
 
 def _envelope(lead: np.ndarray, rate: float) -> np.ndarray:
@@ -182,8 +182,8 @@ def _heights(envelope: np.ndarray, usable: np.ndarray, block: int) -> tuple[np.n
     peaks = ndimage.maximum_filter1d(np.where(usable, tops, 0), WINDOW)[usable]
     low, high = (ndimage.percentile_filter(peaks, part, size=HEIGHT_WINDOW) for part in (20, 80))
     # Squared: a lead of artefacts has to fall far behind one of beats.
-    places, every = np.flatnonzero(usable), np.arange(len(usable))
-    return np.interp(every, places, low), np.interp(every, places, (low / high) ** 2)
+    indices, every = np.flatnonzero(usable), np.arange(len(usable))
+    return np.interp(every, indices, low), np.interp(every, indices, (low / high) ** 2)
 
 
 def _spread(values: np.ndarray, block: int, n: int) -> np.ndarray:
@@ -225,10 +225,10 @@ def _locate(
     samples = np.empty(len(middles), np.int64)
     for start in range(0, len(middles), BATCH):
         batch = slice(start, start + BATCH)
-        places = np.clip(middles[batch, None] + around, 0, signals.shape[1] - 1)
-        values = signals[lead_of[batch, None], places]
+        indices = np.clip(middles[batch, None] + around, 0, signals.shape[1] - 1)
+        values = signals[lead_of[batch, None], indices]
         heights = values[:, near] - np.nanmedian(values, axis=1, keepdims=True)
         heights = np.nan_to_num(np.maximum(heights, -heights / DOWNWARD))
         highest = heights.argmax(axis=1)[:, None]
-        samples[batch] = np.take_along_axis(places[:, near], highest, axis=1)[:, 0]
+        samples[batch] = np.take_along_axis(indices[:, near], highest, axis=1)[:, 0]
     return samples

@@ -1,24 +1,55 @@
 """RR intervals: how long before and after a beat the neighbouring ones lie."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 # Intervals of the running median: about ten seconds, and odd.
 MEDIAN_INTERVALS = 11
-NAMES = {
-    "rr_previous_ratio": "previous RR / running median",
-    "rr_next_ratio": "next RR / running median",
-    "rr_previous": "previous RR (s)",
-    "log_rr_previous_ratio": "log(previous RR / running median)",
-    "log_rr_next_ratio": "log(next RR / running median)",
-    "log_rr_previous": "log(previous RR in s)",
+
+
+@dataclass(frozen=True)
+class RRFeature:
+    """A feature of a beat's RR intervals.
+
+    title: what plots and tables call it. before: whether it is of the interval before the beat.
+    of: from the previous and the next interval and their running median, each (n_beats,) in
+    seconds.
+    """
+
+    title: str
+    before: bool
+    of: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+# By the names that `data.wfdb.timing` gives them.
+RR_FEATURES = {
+    "rr_previous_ratio": RRFeature(
+        "previous RR / running median", True, lambda previous, _, median: previous / median
+    ),
+    "rr_next_ratio": RRFeature(
+        "next RR / running median", False, lambda _, following, median: following / median
+    ),
+    "rr_previous": RRFeature("previous RR (s)", True, lambda previous, _next, _median: previous),
+    "log_rr_previous_ratio": RRFeature(
+        "log(previous RR / running median)",
+        True,
+        lambda previous, _, median: np.log(previous / median),
+    ),
+    "log_rr_next_ratio": RRFeature(
+        "log(next RR / running median)",
+        False,
+        lambda _, following, median: np.log(following / median),
+    ),
+    "log_rr_previous": RRFeature(
+        "log(previous RR in s)", True, lambda previous, _next, _median: np.log(previous)
+    ),
 }
 
 
 def rr_intervals(samples: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Previous and next RR interval of each beat in seconds, float32 (n_beats, 2).
+    """Return the previous and next RR interval of each beat in seconds, float32 (n_beats, 2).
 
     samples: of the R peaks of a record, in time. NaN where there is no neighbour.
     """
@@ -28,32 +59,27 @@ def rr_intervals(samples: np.ndarray, sampling_rate: float) -> np.ndarray:
 
 
 def running_median(rr: np.ndarray) -> np.ndarray:
-    """The median RR interval around each beat in seconds, float32 (n_beats,).
+    """Return the median RR interval around each beat in seconds, float32 (n_beats,).
 
     Over the MEDIAN_INTERVALS previous intervals around it, reflected at the ends of a record.
     A record of one beat has none: NaN.
     """
-    previous = _filled(rr)[:, 0]
-    return ndimage.median_filter(previous, MEDIAN_INTERVALS, mode="reflect")
+    from scipy import ndimage
+
+    return ndimage.median_filter(_filled(rr)[:, 0], MEDIAN_INTERVALS, mode="reflect")
 
 
-def timing_features(rr: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Features of the RR intervals (n_beats, 2), as float32 (n_beats, n_features).
+def rr_features(rr: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return features of the RR intervals (n_beats, 2), as float32 (n_beats, n_features).
 
-    Where a record begins or ends, the interval on the other side of the beat stands in for the one
-    that is missing; a record of one beat has the features of a regular rhythm of one a second.
+    names: of RR_FEATURES. Where a record begins or ends, the interval on the other side of the beat
+    stands in for the one that is missing; a record of one beat has the features of a regular rhythm
+    of one a second.
     """
     median = np.nan_to_num(running_median(rr), nan=1.0)
     previous, following = np.nan_to_num(_filled(rr), nan=1.0).T
-    features = {
-        "rr_previous_ratio": previous / median,
-        "rr_next_ratio": following / median,
-        "rr_previous": previous,
-        "log_rr_previous_ratio": np.log(previous / median),
-        "log_rr_next_ratio": np.log(following / median),
-        "log_rr_previous": np.log(previous),
-    }
-    return np.array([features[name] for name in names], np.float32).reshape(len(names), len(rr)).T
+    features = [RR_FEATURES[name].of(previous, following, median) for name in names]
+    return np.array(features, np.float32).reshape(len(names), len(rr)).T
 
 
 def _filled(rr: np.ndarray) -> np.ndarray:

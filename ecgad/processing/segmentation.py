@@ -1,16 +1,17 @@
-"""Beats cut from the leads of a recording."""
+"""Segmentation: a recording and its R peaks to beats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ecgad.config.experiment import CuttingConfig, WindowConfig
-from ecgad.processing import rr_intervals as timing
+from ecgad.config.segmentation import SegmentationConfig, WindowConfig
+from ecgad.processing.leads import HEARTBEAT_RATE, PreparedLeads, prepare_leads
+from ecgad.processing.rr_intervals import RR_FEATURES, rr_features, rr_intervals, running_median
 from ecgad.processing.template import templates
+from ecgad.recordings.recording import Recording
 
-# The heartbeat form of Kachuee et al. 2018.
-HEARTBEAT_RATE = 125.0  # Hz
+# The form of beats of Kachuee et al. 2018.
 HEARTBEAT_SAMPLES = 187
 HEARTBEAT_INTERVALS = 1.2  # median RR intervals from the R peak on
 # A window that spans less of the median span of its record's windows holds no beat.
@@ -18,55 +19,61 @@ FLAT = 1e-3
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Beats of a recording, those that could be cut.
+class Segments:
+    """The beats of a recording, those that could be cut.
 
-    beats: float32, (n_cut, n_leads, n_samples). kept: bool, (n_beats,), which beats these are.
-    lengths: int32, (n_cut,), samples before padding; None where nothing is padded. left_out: how
-    many beats could not be cut, by reason.
+    waveforms: float32, (n_cut, n_leads, n_samples), RR features as the last leads. kept: bool,
+    (n_peaks,), which peaks these beats are of. rr: float32, (n_peaks, 2), previous and next
+    interval in seconds. lengths: int32, (n_cut,), samples before padding; None where nothing is
+    padded. left_out: how many beats could not be cut, by reason. leads: what they were cut out of.
     """
 
-    beats: np.ndarray
+    waveforms: np.ndarray
     kept: np.ndarray
+    rr: np.ndarray
     lengths: np.ndarray | None
     left_out: dict[str, int]
+    leads: PreparedLeads
 
 
-def cut_beats(
-    leads: np.ndarray,
-    missing: np.ndarray,
-    centres: np.ndarray,
-    rr: np.ndarray,
-    sampling_rate: float,
-    config: CuttingConfig,
-) -> Cut:
-    """Cut a beat at each centre, normalise it, compare it with its record's template, and add the
-    timing features as further leads.
+def segment(recording: Recording, peaks: np.ndarray, settings: SegmentationConfig) -> Segments:
+    """Cut a beat at each R peak, normalise it, compare it with its record's template, and add RR
+    features as further leads.
 
-    leads: float, (n_leads, n_samples), at `sampling_rate` (Hz). missing: bool, (n_samples,), where
-    samples are not real. centres: int, (n_beats,), of the R peaks. rr: (n_beats, 2), in seconds.
+    peaks: int, (n_peaks,), ascending, in samples of the recording. Raises FileError where a lead is
+    not there, and ConfigError where the filter does not suit the recording's sampling rate.
     """
-    if config.form == "heartbeat":
-        median = np.nan_to_num(timing.running_median(rr), nan=HEARTBEAT_SAMPLES / HEARTBEAT_RATE)
-        lengths = np.rint(HEARTBEAT_INTERVALS * median * sampling_rate).astype(np.int32)
+    leads = prepare_leads(recording, settings)
+    rr = rr_intervals(peaks, recording.sampling_rate)
+    return _cut(leads, leads.indices(peaks), rr, settings)
+
+
+def _cut(
+    leads: PreparedLeads, centres: np.ndarray, rr: np.ndarray, settings: SegmentationConfig
+) -> Segments:
+    """Cut beats around their centres, int (n_peaks,), in samples of the prepared leads."""
+    n_samples = leads.values.shape[1]
+    if settings.form == "heartbeat":
+        median = np.nan_to_num(running_median(rr), nan=HEARTBEAT_SAMPLES / HEARTBEAT_RATE)
+        lengths = np.rint(HEARTBEAT_INTERVALS * median * leads.sampling_rate).astype(np.int32)
         lengths = np.clip(lengths, 2, HEARTBEAT_SAMPLES)
         offsets = np.arange(HEARTBEAT_SAMPLES)
     else:
-        before, after = window_samples(config.window, sampling_rate)
+        before, after = window_samples(settings.window, leads.sampling_rate)
         lengths = np.full(len(centres), before + after, np.int32)
         offsets = np.arange(-before, after)
     starts = centres + offsets[0]
     ends = starts + lengths
 
-    inside = (starts >= 0) & (ends <= leads.shape[1])
-    gaps = np.r_[0, np.cumsum(missing)]
+    inside = (starts >= 0) & (ends <= n_samples)
+    gaps = np.r_[0, np.cumsum(leads.missing)]
     real = inside.copy()
     real[inside] = gaps[ends[inside]] == gaps[starts[inside]]
-    places = np.minimum(centres[real, None] + offsets, leads.shape[1] - 1)
-    beats = np.take(leads.astype(np.float32), places, axis=1).transpose(1, 0, 2)
+    indices = np.minimum(centres[real, None] + offsets, n_samples - 1)
+    beats = np.take(leads.values.astype(np.float32), indices, axis=1).transpose(1, 0, 2)
     low, high = beats, beats
     padding = np.arange(len(offsets)) >= lengths[real, None]
-    if config.form == "heartbeat":
+    if settings.form == "heartbeat":
         low = np.where(padding[:, None], np.float32(np.inf), beats)
         high = np.where(padding[:, None], np.float32(-np.inf), beats)
     low = low.min(axis=2, keepdims=True)
@@ -77,54 +84,56 @@ def cut_beats(
     kept[real] = alive
 
     beats, low, span = beats[alive], low[alive], span[alive]
-    if config.form == "heartbeat":
+    if settings.form == "heartbeat":
         beats = np.where(padding[alive, None], 0, (beats - low) / span)
-    elif config.normalisation == "beat":
+    elif settings.normalisation == "beat":
         beats = (beats - low) / span
-    elif config.normalisation == "record":
+    elif settings.normalisation == "record":
         beats = beats / typical
-    if config.template != "none":
+    if settings.template != "none":
         template = templates(beats)
-        added = template if config.template == "added" else beats - template
+        added = template if settings.template == "added" else beats - template
         beats = np.concatenate([beats, added], axis=1)
-    features = config.timing_weight * timing.timing_features(rr, config.timing)[kept]
+    features = settings.timing_weight * rr_features(rr, settings.timing)[kept]
     timed = np.broadcast_to(features[:, :, None], (*features.shape, len(offsets)))
-    return Cut(
-        beats=np.concatenate([beats, timed], axis=1),
+    return Segments(
+        waveforms=np.concatenate([beats, timed], axis=1),
         kept=kept,
-        lengths=lengths[kept] if config.form == "heartbeat" else None,
+        rr=rr,
+        lengths=lengths[kept] if settings.form == "heartbeat" else None,
         left_out={
             "window beyond the record": int((~inside).sum()),
             "window with missing samples": int((inside & ~real).sum()),
             "flat window": int((real & ~kept).sum()),
         },
+        leads=leads,
     )
 
 
 def _typical(spans: np.ndarray) -> float:
-    """The median of the spans of a lead's windows that are not flat; 1 where all are."""
+    """Return the median span of a lead's windows that are not flat; 1 where all are."""
     moving = spans[spans > 0]
     return float(np.median(moving)) if len(moving) else 1.0
 
 
-def window_samples(config: WindowConfig, sampling_rate: float) -> tuple[int, int]:
-    """Samples before a beat's centre, and from it on."""
-    per_unit = 1.0 if config.unit == "samples" else sampling_rate / 1000
-    return round(config.before * per_unit), max(1, round(config.after * per_unit))
+def window_samples(window: WindowConfig, sampling_rate: float) -> tuple[int, int]:
+    """Return how many samples a beat has before its R peak, and from it on."""
+    per_unit = 1.0 if window.unit == "samples" else sampling_rate / 1000
+    return round(window.before * per_unit), max(1, round(window.after * per_unit))
 
 
-def lead_names(config: CuttingConfig) -> tuple[str, ...]:
-    """What the leads of the beats are called: of preferred ones, all that may stand there."""
-    chosen: Sequence[str | Sequence[str]] = config.leads or ["first lead"]
+def lead_names(settings: SegmentationConfig) -> tuple[str, ...]:
+    """Return what the leads of the beats are called: of preferred ones, all that may be meant."""
+    chosen: Sequence[str | Sequence[str]] = settings.leads or ["first lead"]
     names = [name if isinstance(name, str) else " or ".join(name) for name in chosen]
-    if config.template != "none":
-        form = "template of {}" if config.template == "added" else "{}, less template"
+    if settings.template != "none":
+        form = "template of {}" if settings.template == "added" else "{}, less template"
         names += [form.format(name) for name in names]
-    return (*names, *(timing.NAMES[name] for name in config.timing))
+    return (*names, *(RR_FEATURES[name].title for name in settings.timing))
 
 
-def unit_of(config: CuttingConfig) -> str:
-    """The unit of the beats' amplitude."""
-    if config.form == "heartbeat" or config.normalisation == "beat":
+def unit_of(settings: SegmentationConfig) -> str:
+    """Return the unit of the beats' amplitude."""
+    if settings.form == "heartbeat" or settings.normalisation == "beat":
         return "relative to beat"
-    return "mV" if config.normalisation == "none" else "relative to record"
+    return "mV" if settings.normalisation == "none" else "relative to record"

@@ -1,8 +1,9 @@
-"""WFDB records as they lie in a folder: headers, leads and beat annotations, all checked."""
+"""WFDB records as they lie in a folder, to recordings: headers, leads, beat annotations."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import wfdb
 
 from ecgad.errors import FileError
 from ecgad.recordings.beat_classes import BEATS
+from ecgad.recordings.recording import BeatAnnotations, Recording, choose_leads
 
 # To mV, by the unit in lower case.
 UNITS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
@@ -24,7 +26,8 @@ LARGEST = 1e6
 class Header:
     """What a record's header says.
 
-    path: without suffix. sampling_rate: in Hz. files: those with the signals, in its folder.
+    path: without suffix. sampling_rate: in Hz. files: the header and those with the signals.
+    start: when the first sample was taken, where the header says so.
     """
 
     name: str
@@ -35,38 +38,25 @@ class Header:
     units: tuple[str, ...]
     comments: tuple[str, ...]
     files: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class BeatAnnotations:
-    """The beats of a record, in time: samples, int64 (n_beats,), and symbols, str (n_beats,).
-
-    n_others: how many annotations are of something else, such as rhythm or noise. n_repeated: how
-    many beats were annotated before at the very sample.
-    """
-
-    samples: np.ndarray
-    symbols: np.ndarray
-    n_others: int
-    n_repeated: int
+    start: datetime | None = None
 
 
 def record_names(folder: Path) -> list[str]:
-    """Names of all records below a folder, relative to it and without suffix.
+    """List the names of all records below a folder, relative to it and without suffix.
 
     Raises FileError where there are none.
     """
     names, visited = [], set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for here, folders, files in os.walk(folder, followlinks=True):
         # Links may lead in a circle.
-        real = Path(place).resolve()
+        real = Path(here).resolve()
         if real in visited:
             folders.clear()
             continue
         visited.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         found = [name for name in files if name.endswith(".hea") and not name.startswith(".")]
-        names += [str(Path(place, name).relative_to(folder).with_suffix("")) for name in found]
+        names += [str(Path(here, name).relative_to(folder).with_suffix("")) for name in found]
     names.sort()
     if not names:
         raise FileError(f"no records in {folder}: no file there ends in .hea; set data.raw_dir")
@@ -74,7 +64,7 @@ def record_names(folder: Path) -> list[str]:
 
 
 def read_header(folder: Path, name: str) -> Header:
-    """The header of a record. Raises FileError where it is missing or malformed."""
+    """Read the header of a record. Raises FileError where it is missing or malformed."""
     path = folder / name
     try:
         header = wfdb.rdheader(str(path))
@@ -109,7 +99,14 @@ def read_header(folder: Path, name: str) -> Header:
             path.with_name(f"{path.name}.hea"),
             *(path.parent / file for file in dict.fromkeys(header.file_name)),
         ),
+        start=getattr(header, "base_datetime", None),
     )
+
+
+def files_of(header: Header, annotator: str | None = None) -> list[Path]:
+    """List all files of a record. Raises FileError where one is not there."""
+    require_files(header, annotator)
+    return [*header.files, *([annotation_file(header, annotator)] if annotator else [])]
 
 
 def require_files(header: Header, annotator: str | None = None) -> None:
@@ -127,43 +124,44 @@ def require_files(header: Header, annotator: str | None = None) -> None:
 
 
 def annotation_file(header: Header, annotator: str) -> Path:
-    """Where the annotations of a record are."""
+    """Return where the annotations of a record are."""
     return header.path.with_name(f"{header.path.name}.{annotator}")
 
 
-def choose_leads(header: Header, wanted: Sequence[str | Sequence[str]] | None) -> list[int]:
-    """Places of the leads that are wanted: each a name, or several in order of preference.
+def read_recording(
+    header: Header,
+    leads: Sequence[str | Sequence[str]] | None = None,
+    annotator: str | None = None,
+) -> Recording:
+    """Read a record, its leads in mV.
 
-    None: the first. Case does not matter. Raises FileError, with the leads that there are.
+    leads: those wanted, as for `choose_leads`. annotator: suffix of the file with its annotations;
+    None: they are not read. Raises FileError where a file is missing, malformed or of another
+    record, and where a lead is not there or holds nothing.
     """
-    if wanted is None:
-        return [0]
-    there = [lead.casefold() for lead in header.leads]
-    chosen: list[int] = []
-    for names in wanted:
-        preferred = [names] if isinstance(names, str) else names
-        places = [there.index(n.casefold()) for n in preferred if n.casefold() in there]
-        places = [place for place in places if place not in chosen]
-        if not places:
-            raise FileError(
-                f"record {header.name} has no lead {' or '.join(preferred)}, only "
-                f"{', '.join(header.leads)}; name another as well, in order of preference, or "
-                f"leave the record out"
-            )
-        chosen.append(places[0])
-    return chosen
+    annotations = None if annotator is None else read_annotations(header, annotator)
+    chosen = choose_leads(header.name, header.leads, leads)
+    return Recording(
+        name=header.name,
+        leads=read_leads(header, chosen),
+        lead_names=tuple(header.leads[index] for index in chosen),
+        sampling_rate=header.sampling_rate,
+        start=header.start,
+        annotations=annotations,
+        comments=header.comments,
+    )
 
 
-def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
-    """Leads of a record, float64 (n_leads, n_samples), in mV; NaN where a sample is missing.
+def read_leads(header: Header, indices: Sequence[int]) -> np.ndarray:
+    """Read leads of a record, float64 (n_leads, n_samples), in mV; NaN where a sample is missing.
 
     Raises FileError where a signal file is missing or cut short, or a lead holds nothing.
     """
     require_files(header)
     try:
-        record: Any = wfdb.rdrecord(str(header.path), channels=list(places), physical=False)
+        record: Any = wfdb.rdrecord(str(header.path), channels=list(indices), physical=False)
         signal = record.dac()
-        whole = signal.shape == (header.n_samples, len(places))
+        whole = signal.shape == (header.n_samples, len(indices))
         reason = "" if whole else f"{len(signal)} samples of {header.n_samples}"
     except Exception as error:  # wfdb passes on what numpy makes of too few bytes
         whole, reason = False, _reason(error)
@@ -174,25 +172,25 @@ def read_leads(header: Header, places: Sequence[int]) -> np.ndarray:
             f"header promises ({reason}); it may be cut short: fetch it again"
         )
     _check_against_header(header, record)
-    for place in places:
-        if header.units[place].casefold() not in UNITS:
+    for index in indices:
+        if header.units[index].casefold() not in UNITS:
             raise FileError(
-                f"record {header.name}: lead {header.leads[place]} is in {header.units[place]}, "
+                f"record {header.name}: lead {header.leads[index]} is in {header.units[index]}, "
                 f"which is no voltage; its header has to say mV, uV or V"
             )
-    to_mv = np.array([UNITS[header.units[place].casefold()] for place in places])
+    to_mv = np.array([UNITS[header.units[index].casefold()] for index in indices])
     leads = np.ascontiguousarray(signal.T) * to_mv[:, None]
-    for lead, place in zip(leads, places, strict=True):
+    for lead, index in zip(leads, indices, strict=True):
         valid = lead[np.isfinite(lead)]
         if len(valid) and not np.abs(valid).max() < LARGEST:
             raise FileError(
-                f"record {header.name}: lead {header.leads[place]} reaches "
+                f"record {header.name}: lead {header.leads[index]} reaches "
                 f"{np.abs(valid).max():g} mV; mend the gain in its header"
             )
         if not len(valid) or valid.min() == valid.max():
             what = f"flat at {valid[0]:g} mV" if len(valid) else "without a valid sample"
             raise FileError(
-                f"record {header.name}: lead {header.leads[place]} is {what}; choose another lead "
+                f"record {header.name}: lead {header.leads[index]} is {what}; choose another lead "
                 f"or leave the record out"
             )
     return leads
@@ -216,7 +214,7 @@ def _check_against_header(header: Header, record: Any) -> None:
 
 
 def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
-    """The annotated beats of a record.
+    """Read the annotated beats of a record.
 
     Raises FileError where the annotation file is missing, malformed or of another record.
     """
@@ -239,11 +237,14 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
             f"record's end ({header.n_samples} samples); does {path.name}.{annotator} belong to it?"
         )
     beats = np.isin(symbols, list(BEATS))
-    n_others = int((~beats).sum())
     order = np.argsort(samples[beats], kind="stable")
     samples, symbols = samples[beats][order], symbols[beats][order]
     new = np.r_[True, np.diff(samples) > 0][: len(samples)]
-    return BeatAnnotations(samples[new], symbols[new], n_others, int((~new).sum()))
+    left_out = {
+        "annotation of no beat": int((~beats).sum()),
+        "second annotation of a beat": int((~new).sum()),
+    }
+    return BeatAnnotations(samples[new], symbols[new], left_out)
 
 
 def _reason(error: Exception) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ecgad.artifacts import files, processed, runs
-from ecgad.config.experiment import Experiment
-from ecgad.data.beats import Beats, Stretch
+from ecgad.artifacts import arrays, files, processed, runs
+from ecgad.data.beats import Beats, Strip
 from ecgad.data.splits import SPLITS
 from ecgad.evaluation.baselines import TITLES
+from ecgad.experiment import Experiment
 from ecgad.report.figures import data, detection, model, recordings
 
 # Title of the pictures of examples, and what their caption says.
@@ -53,7 +53,7 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
     scaler = processed.load_scaler(folder)
 
     def unscaled(beats: Beats) -> Beats:
-        return replace(beats, beats=scaler.inverse_transform(beats.beats))
+        return replace(beats, waveforms=scaler.inverse_transform(beats.waveforms))
 
     splits = {split: processed.load_split(folder, split) for split in SPLITS}
     metrics = files.load_json(run_dir / runs.METRICS)
@@ -101,7 +101,7 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
         model.training_history(runs.load_history(run_dir), experiment.training.loss),
     )
 
-    test_scores = files.load_array(run_dir / runs.SCORES["test"])
+    test_scores = arrays.load_array(run_dir / runs.SCORES["test"])
     threshold = metrics["threshold"]["value"]
     for kind, (places, made) in runs.load_examples(run_dir).items():
         if not len(places):
@@ -129,12 +129,12 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
     )
     if labelled:
         yield from _with_labels(splits, run_dir, metrics)
-    if stretches := _most_telling(processed.load_stretches(folder), splits["test"], n_examples):
+    if strips := _most_telling(processed.load_strips(folder), splits["test"], n_examples):
         yield (
-            "stretches",
+            "strips",
             "Ten seconds of some test records: above each test beat its class, shaded where it was "
             "called anomalous.",
-            recordings.stretches(stretches, splits["test"], np.asarray(test_scores) > threshold),
+            recordings.strips(strips, splits["test"], np.asarray(test_scores) > threshold),
         )
     places, codes = runs.load_codes(run_dir)
     yield (
@@ -144,14 +144,14 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
     )
 
 
-def _most_telling(stretches: list[Stretch], beats: Beats, n: int) -> list[Stretch]:
-    """The `n` stretches of the records with the most classes, and of these the most anomalous."""
+def _most_telling(strips: list[Strip], beats: Beats, n: int) -> list[Strip]:
+    """The `n` strips of the records with the most classes, and of these the most anomalous."""
 
-    def telling(stretch: Stretch) -> tuple[int, int]:
-        of_record = beats.take(np.flatnonzero(beats.records == stretch.record))
+    def telling(strip: Strip) -> tuple[int, int]:
+        of_record = beats.take(np.flatnonzero(beats.records == strip.record))
         return len(of_record.class_counts), len(of_record) - len(of_record.normals)
 
-    return sorted(sorted(stretches, key=telling)[-n:], key=lambda stretch: stretch.record)
+    return sorted(sorted(strips, key=telling)[-n:], key=lambda strip: strip.record)
 
 
 def _with_labels(
@@ -160,13 +160,13 @@ def _with_labels(
     entries = {split: metrics[split] for split in ("validation", "test")}
     curves = {
         split: (
-            files.load_array(run_dir / runs.SCORES[split]),
+            arrays.load_array(run_dir / runs.SCORES[split]),
             np.asarray(splits[split].labels),
             entry,
         )
         for split, entry in entries.items()
     }
-    scores = files.load_array(run_dir / runs.BASELINES)
+    scores = arrays.load_array(run_dir / runs.BASELINES)
     baselines = {
         TITLES[name]: (of_baseline, entry["auroc"])
         for (name, entry), of_baseline in zip(metrics["baselines"].items(), scores, strict=True)

@@ -74,6 +74,11 @@ def train_tables(summary: dict[str, Any]) -> list[str | Table]:
     return [table, f"model: {summary['run_dir']}"]
 
 
+def visualize_tables(summary: dict[str, Any]) -> list[str | Table]:
+    """Say what `visualize_results.py` drew, and where."""
+    return [f"{len(summary['figures'])} figures", f"report: {summary['report']}"]
+
+
 def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
     """What `evaluate_model.py` measured."""
     threshold = metrics["threshold"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgad.config.experiment import EvaluationConfig
+from ecgad.config.evaluation import EvaluationConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL
 from ecgad.errors import ConfigError
 
@@ -87,14 +87,14 @@ def conformal(scores: np.ndarray, rate: float) -> float:
     """
     n = len(scores)
     # The small number outweighs rounding, where (n + 1) (1 - rate) is whole.
-    place = math.ceil((n + 1) * (1 - rate) - 1e-9)
-    if place > n:
+    rank = math.ceil((n + 1) * (1 - rate) - 1e-9)
+    if rank > n:
         raise ConfigError(
             f"evaluation.max_false_alarm_rate: {rate:g} needs at least "
             f"{math.ceil(1 / rate - 1e-9) - 1} normal validation beats for a conformal threshold, "
             f"and there are {n}; allow a higher rate, or set evaluation.threshold.method to pot"
         )
-    return float(np.sort(scores)[place - 1])
+    return float(np.sort(scores)[rank - 1])
 
 
 def false_alarms_allowed(rate: float, n_chosen_on: int, n: int) -> tuple[float, float]:
@@ -105,8 +105,8 @@ def false_alarms_allowed(rate: float, n_chosen_on: int, n: int) -> tuple[float, 
     """
     from scipy.stats import betabinom
 
-    place = math.ceil((n_chosen_on + 1) * (1 - rate) - 1e-9)
-    low, high = betabinom.interval(0.95, n, n_chosen_on + 1 - place, place)
+    rank = math.ceil((n_chosen_on + 1) * (1 - rate) - 1e-9)
+    low, high = betabinom.interval(0.95, n, n_chosen_on + 1 - rank, rank)
     return float(low) / n, float(high) / n
 
 
@@ -137,24 +137,6 @@ def peaks_over_threshold(scores: np.ndarray, rate: float) -> float:
     return start + float(genpareto.isf(beyond, shape, 0, scale))
 
 
-def relative_to_record(scores: np.ndarray, records: np.ndarray | None, n_beats: int) -> np.ndarray:
-    """Scores over the median score of the last beats of their record, the beat itself among them.
-
-    scores, records: (n_beats,), beats of a record in time; without records all are of one. At the
-    start of a record, its first scores stand in, mirrored, for those that are missing. A threshold
-    on these follows the record.
-    """
-    from scipy.ndimage import median_filter
-
-    relative = np.empty_like(scores)
-    records = np.zeros(len(scores), int) if records is None else np.asarray(records)
-    for record in np.unique(records):
-        places = np.flatnonzero(records == record)
-        median = median_filter(scores[places], n_beats, origin=(n_beats - 1) // 2, mode="reflect")
-        relative[places] = scores[places] / np.maximum(median, np.finfo(float).tiny)
-    return relative
-
-
 def best_threshold(scores: np.ndarray, labels: np.ndarray, criterion: str) -> float:
     """The threshold with the highest `best_accuracy`, `best_f1` or `youden` on these beats.
 
@@ -164,7 +146,7 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray, criterion: str) -> fl
     """
     order = np.argsort(scores)
     ordered, anomalous = scores[order], labels[order] == ANOMALOUS
-    # Between place k - 1 and k: the k lowest scores are called normal.
+    # Between the scores k - 1 and k in that order: the k lowest scores are called normal.
     k = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1], True])
     true_negatives = np.r_[0, np.cumsum(~anomalous)][k]
     missed = k - true_negatives
@@ -187,19 +169,6 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray, criterion: str) -> fl
     if chosen == len(ordered):
         return float(ordered[-1])
     return float((ordered[chosen - 1] + ordered[chosen]) / 2)
-
-
-def to_dict(
-    threshold: Threshold, config: EvaluationConfig, checkpoint_sha256: str
-) -> dict[str, Any]:
-    """`threshold.json`: the threshold, of which score, and of which checkpoint."""
-    return {
-        **vars(threshold),
-        "score": config.components,
-        "neighbours": config.neighbours,
-        "running_beats": config.running_beats,
-        "checkpoint_sha256": checkpoint_sha256,
-    }
 
 
 def provenance(threshold: dict[str, Any]) -> str:

@@ -1,12 +1,11 @@
 """Normal beats on their way to the network: held in memory, or streamed from the file of a split.
 
-Where there are several ranks (`ecgad.runtime.ranks`), each reads its own share of the file alone.
-Batches are drawn from all beats, by the same seed on all ranks, and a rank gets those of its share,
-so that a batch is the same however many ranks there are.
+Where there are several ranks (`ecgad.runtime.processes`), each reads its own share of the file
+alone. Batches are drawn from all beats, by the same seed on all ranks, and a rank gets those of its
+share, so that a batch is the same however many ranks there are.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -14,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecgad.data.beats import NORMAL, Beats, read_rows
+from ecgad.data.beats import NORMAL, Beats
 from ecgad.errors import ConfigError
-from ecgad.runtime import ranks
+from ecgad.runtime import processes
+from ecgad.runtime.reading import read_ahead, read_rows
 
 # Blocks of neighbouring beats that are in memory at once, and shuffled together; the more, the
 # better beats are mixed, and the smaller the pieces that a disk is asked for.
@@ -92,7 +92,7 @@ class Streamed:
 
     def __init__(self, beats: Beats, device: torch.device, budget: int) -> None:
         """budget: bytes that the beats in memory may take."""
-        self.file = beats.beats
+        self.file = beats.waveforms
         self.device = device
         labels = np.zeros(len(beats), np.int8) if beats.labels is None else beats.labels
         self.normal = np.asarray(labels) == NORMAL
@@ -104,7 +104,7 @@ class Streamed:
         self.n = int(ends[-1])
         # Of each block, its places among all normals, and whether it is of this rank's share.
         self.places = list(zip(ends - counts, ends, strict=True))
-        self.own = np.arange(len(starts)) * ranks.SIZE // len(starts) == ranks.RANK
+        self.own = np.arange(len(starts)) * processes.SIZE // len(starts) == processes.RANK
 
     def batches(
         self, size: int, generator: torch.Generator, kept: Tensor | None = None
@@ -158,30 +158,17 @@ def feed(train: Beats, validation: Beats, device: torch.device, budget: int) -> 
     """
     splits = (train, validation)
     fewest = min(len(beats.normals) for beats in splits)
-    if fewest < ranks.SIZE:
+    if fewest < processes.SIZE:
         raise ConfigError(
-            f"torchrun started {ranks.SIZE} processes for {fewest} normal beats; start fewer, or "
-            f"give more beats"
+            f"torchrun started {processes.SIZE} processes for {fewest} normal beats; start fewer, "
+            f"or give more beats"
         )
-    if sum(len(beats.normals) for beats in splits) * train.beats[0].nbytes > budget:
+    if sum(len(beats.normals) for beats in splits) * train.waveforms[0].nbytes > budget:
         return [Streamed(beats, device, budget) for beats in splits]
     held: list[Normals] = []
     for beats in splits:
         places = beats.normals
-        first, last = ranks.share(len(places))
-        own = torch.from_numpy(read_rows(beats.beats, places[first:last]))
+        first, last = processes.shard(len(places))
+        own = torch.from_numpy(read_rows(beats.waveforms, places[first:last]))
         held.append(Held(own.to(device), first, len(places)))
     return held
-
-
-def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """`read` of each item, in order, where a thread is one item ahead."""
-    with ThreadPoolExecutor(1) as reader:
-        ahead: Future[U] | None = None
-        for item in items:
-            following = reader.submit(read, item)
-            if ahead is not None:
-                yield ahead.result()
-            ahead = following
-        if ahead is not None:
-            yield ahead.result()

@@ -1,7 +1,6 @@
 """Training of an autoencoder, one epoch at a time, by one process or by several ranks."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ecgad.config.experiment import TrainingConfig
-from ecgad.errors import ConfigError, DivergedError
+from ecgad.config.training import TrainingConfig
+from ecgad.errors import DivergedError
 from ecgad.models import Autoencoder
-from ecgad.runtime import ranks
+from ecgad.runtime import processes
 from ecgad.training.feeding import Held, Normals
 from ecgad.training.optimizers import Optimizer
 from ecgad.training.synced_batch_norm import synced
@@ -50,32 +49,6 @@ class TrainingState:
         patience = config.patience
         impatient = patience is not None and self.epoch - self.best_epoch >= patience
         return self.epoch >= config.epochs or impatient
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU where there is one.
-
-    Raises ConfigError where this machine has no such device.
-    """
-    available = ["cpu"]
-    if torch.cuda.is_available():
-        available.append("cuda")
-    if torch.backends.mps.is_available():
-        available.append("mps")
-    if name == "auto":
-        return torch.device(available[-1])
-    if name not in available:
-        raise ConfigError(f"--device {name}: not on this machine, which has {', '.join(available)}")
-    return torch.device(name)
-
-
-def prepare(device: torch.device, seed: int) -> None:
-    """Seed the initial weights, and make what a GPU computes repeatable."""
-    torch.manual_seed(seed)
-    if device.type == "cuda":
-        # What cuBLAS asks for before it promises the same result twice.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
 
 
 class Objective(nn.Module):
@@ -126,7 +99,7 @@ def fit(
     n_kept = max(1, round((1 - config.trimmed) * train.n))
     # The first epoch sees all beats: an untrained network tells none of them apart.
     n_batches = [math.ceil(n / config.batch_size) for n in (train.n, n_kept)]
-    if ranks.SIZE > 1:
+    if processes.SIZE > 1:
         model = synced(model)
     n_steps = n_batches[0] + (config.epochs - 1) * n_batches[1]
     if state.epoch:
@@ -135,7 +108,7 @@ def fit(
     if state.epoch:
         optimizer.load_state_dict(state.optimizer)
     objective: nn.Module = Objective(model, config.loss, mixed)
-    if ranks.SIZE > 1:
+    if processes.SIZE > 1:
         # Statistics of batch normalisation are the same on all ranks without being sent round.
         objective = nn.parallel.DistributedDataParallel(objective, forward_sync_buffers=False)
 
@@ -160,14 +133,14 @@ def fit(
                 seen = batch.beats + config.input_noise * own
             loss = objective(seen, batch.beats, batch.n)
             # Ranks average their gradients, and this is to be the sum.
-            (loss * ranks.SIZE if ranks.SIZE > 1 else loss).backward()
+            (loss * processes.SIZE if processes.SIZE > 1 else loss).backward()
             if config.gradient_clip is not None:
                 for member in model.members:
                     nn.utils.clip_grad_norm_(member.parameters(), config.gradient_clip)
             optimizer.step()
             total += loss.detach() * (batch.n / len(model.members))
 
-        train_loss = ranks.total(float(total)) / (train.n if kept is None else n_kept)
+        train_loss = processes.all_reduce_sum(float(total)) / (train.n if kept is None else n_kept)
         validation_loss = mean_loss(model, validation, config.loss)
         if not math.isfinite(train_loss) or not math.isfinite(validation_loss):
             raise DivergedError(
@@ -220,7 +193,7 @@ def best_reconstructed(model: Autoencoder, beats: Normals, loss: str, n: int) ->
     for chunk in beats.chunks():
         of_chunk = [LOSSES[loss](member(chunk), chunk, reduction="none") for member in members]
         by_beat.append(torch.stack(of_chunk).mean(dim=(0, 2, 3)).cpu().numpy())
-    losses = torch.from_numpy(ranks.gathered(np.concatenate(by_beat)))
+    losses = torch.from_numpy(processes.all_gather(np.concatenate(by_beat)))
     return losses.topk(n, largest=False).indices.sort().values
 
 
@@ -236,7 +209,7 @@ def mean_loss(model: Autoencoder, beats: Normals | Tensor, loss: str) -> float:
     for chunk in beats.chunks():
         for member in model.members:
             total += LOSSES[loss](member(chunk), chunk).double() * len(chunk)
-    return ranks.total(float(total)) / (beats.n * len(model.members))
+    return processes.all_reduce_sum(float(total)) / (beats.n * len(model.members))
 
 
 def _generators(

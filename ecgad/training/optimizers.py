@@ -16,7 +16,7 @@ from torch.optim.adamw import adamw
 from torch.optim.nadam import nadam
 from torch.optim.sgd import sgd
 
-from ecgad.config.experiment import TrainingConfig
+from ecgad.config.training import TrainingConfig
 
 # PyTorch's defaults; adamw decays the weights, nadam the growth of its momentum.
 MOMENTUM, BETA2, EPSILON, WEIGHT_DECAY, MOMENTUM_DECAY = 0.9, 0.999, 1e-8, 1e-2, 4e-3

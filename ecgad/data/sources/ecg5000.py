@@ -1,17 +1,21 @@
-"""ECG5000 as the UCR archive publishes it: 5,000 beats of one patient in five classes.
+"""Source `ecg5000`: 5,000 beats of one patient in five classes, as the UCR archive publishes them.
 
 Chen et al. 2015 cut them from record chf07 of the BIDMC Congestive Heart Failure Database
 (Goldberger et al. 2000), stretched each to 140 points and standardised it (z-score), so that a
 point is neither a time nor a voltage.
 """
 
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 
-from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
-from ecgad.data.download.remote import Remote, fetch
+from ecgad.config.section import Section
+from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, Part
+from ecgad.data.download.published import Remote, fetch
+from ecgad.data.sources.source import Source
 from ecgad.errors import FileError
+from ecgad.runtime.console import Console
 
 REMOTE = Remote(
     url="https://www.timeseriesclassification.com/aeon-toolkit/ECG5000.zip",
@@ -32,21 +36,32 @@ CLASS_NAMES = {
 NORMAL_CLASS = "1"
 
 
-def ecg5000_files(folder: Path) -> list[Path]:
-    """The archive's training and test file, as `.ts` or else as `.txt`; downloaded if missing.
+class Ecg5000(Source[Section]):
+    """The archive's training and test file, as `.ts` or else as `.txt`; downloaded if missing."""
 
-    Raises FileError where they are missing and cannot be fetched.
-    """
-    for suffix in (".ts", ".txt"):
-        files = [folder / f"ECG5000_{part}{suffix}" for part in ("TRAIN", "TEST")]
-        if all(file.exists() for file in files):
-            return files
-    fetch(REMOTE, folder)
-    return ecg5000_files(folder)
+    name = "ecg5000"
+
+    @classmethod
+    def has_test_set(cls, settings: Section) -> bool:
+        return True
+
+    def find(self, console: Console | None = None) -> None:
+        self.published = REMOTE.sha256
+        forms = [
+            [self.folder / f"ECG5000_{part}{suffix}" for part in ("TRAIN", "TEST")]
+            for suffix in (".ts", ".txt")
+        ]
+        there = [files for files in forms if all(file.exists() for file in files)]
+        if not there:
+            fetch(REMOTE, self.folder, console)
+        self._found(*(there or forms)[0])
+
+    def read(self, jobs: int | None = None) -> Generator[Part]:
+        yield Part(read_ecg5000(*self.files.values()))
 
 
 def read_ecg5000(train: Path, test: Path) -> Beats:
-    """ECG5000 from its training and its test file; class 1 is normal.
+    """Read ECG5000 from its training and its test file; class 1 is normal.
 
     Raises FileError, with the line, where a file is malformed.
     """
@@ -60,18 +75,17 @@ def read_ecg5000(train: Path, test: Path) -> Beats:
     beats = np.concatenate([values for values, _ in parts])
     symbols = np.concatenate([symbols for _, symbols in parts])
     return Beats(
-        beats=beats[:, None, :],
+        waveforms=beats[:, None, :],
         symbols=symbols,
         labels=np.where(symbols == NORMAL_CLASS, NORMAL, ANOMALOUS).astype(np.int8),
         rows=np.arange(len(beats)),
         in_test=np.arange(len(beats)) >= len(train_values),
-        class_names=CLASS_NAMES,
-        unit="z-score",
+        format=BeatFormat(unit="z-score", class_names=CLASS_NAMES),
     )
 
 
 def read_ts(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Series (n, length), float32, and class symbols (n,) of an equal-length univariate `.ts`."""
+    """Read series (n, length), float32, and class symbols (n,) of a `.ts` of equal lengths."""
     lines = _lines(path)
     starts = [number for number, line in enumerate(lines) if line.strip().lower() == "@data"]
     if not starts:
@@ -89,7 +103,7 @@ def read_ts(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_txt(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Series (n, length), float32, and class symbols (n,) of a `.txt`, the class first."""
+    """Read series (n, length), float32, and class symbols (n,) of a `.txt`, the class first."""
     rows = [(n, line.split()) for n, line in enumerate(_lines(path), 1) if line.strip()]
     table = _table(path, rows)
     return table[:, 1:], np.array([f"{symbol:g}" for symbol in table[:, 0]])
@@ -108,16 +122,16 @@ def _table(path: Path, rows: list[tuple[int, list[str]]]) -> np.ndarray:
         raise FileError(f"{path}: no beats in it; is the file cut short?")
     width = len(rows[0][1])
     table = np.empty((len(rows), width), np.float32)
-    for place, (number, words) in enumerate(rows):
+    for row, (number, words) in enumerate(rows):
         if len(words) != width:
             raise FileError(
                 f"{path}, line {number}: {len(words)} values where line {rows[0][0]} has {width}; "
                 f"is the file cut short?"
             )
         try:
-            table[place] = words
+            table[row] = words
         except ValueError as error:
             raise FileError(f"{path}, line {number}: {error}") from None
-        if not np.isfinite(table[place]).all():
+        if not np.isfinite(table[row]).all():
             raise FileError(f"{path}, line {number}: a value is missing or not finite")
     return table

@@ -1,17 +1,20 @@
-"""The "heartbeat" tables that Kaggle has: beats of MIT-BIH and PTB by Kachuee et al. 2018.
+"""Source `heartbeat_csv`: Kaggle's tables of beats of MIT-BIH and PTB, by Kachuee et al. 2018.
 
 A row is a beat: 187 samples at 125 Hz, scaled to [0, 1], from the R peak over 1.2 median RR
 intervals and zeros after that; the class stands last. There is no header line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from ecgad.data import tables
-from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
+from ecgad.config.section import Section
+from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, Part
+from ecgad.data.sources.source import Source
 from ecgad.errors import FileError
+from ecgad.runtime.console import Console
 
 FILES = {
     "mitbih": ("mitbih_train.csv", "mitbih_test.csv"),
@@ -29,19 +32,38 @@ N_SAMPLES = 187
 SAMPLING_RATE = 125.0
 
 
-def heartbeat_files(folder: Path, database: str) -> list[Path]:
-    """The two tables of a database in that folder. Raises FileError where one is not there."""
-    files = [folder / name for name in FILES[database]]
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise FileError(
-            f"{', '.join(missing)} not found in {folder}/; download by hand from {PAGE}, with an "
-            f"account, or make beats of this form from records with form: heartbeat"
-        )
-    return files
+class HeartbeatCsvConfig(Section):
+    """Which of the tables."""
+
+    database: Literal["mitbih", "ptbdb"] = "mitbih"
+
+
+class HeartbeatCsv(Source[HeartbeatCsvConfig]):
+    """The two tables of a database, which are downloaded by hand."""
+
+    name = "heartbeat_csv"
+    settings_class = HeartbeatCsvConfig
+
+    @classmethod
+    def has_test_set(cls, settings: HeartbeatCsvConfig) -> bool:
+        return settings.database == "mitbih"
+
+    def find(self, console: Console | None = None) -> None:
+        files = [self.folder / name for name in FILES[self.settings.database]]
+        if missing := [file.name for file in files if not file.is_file()]:
+            raise FileError(
+                f"{', '.join(missing)} not found in {self.folder}/; download by hand from {PAGE}, "
+                f"with an account, or make beats of this form from records with form: heartbeat"
+            )
+        self._found(*files)
+        self.published = SHA256
+
+    def read(self, jobs: int | None = None) -> Generator[Part]:
+        yield Part(read_heartbeat_csv(list(self.files.values()), self.settings.database))
 
 
 def read_heartbeat_csv(files: Sequence[Path], database: str) -> Beats:
-    """The beats of both tables of a database; of MIT-BIH, the second is the test set.
+    """Read the beats of both tables of a database; of MIT-BIH, the second is the test set.
 
     Raises FileError, with the line, where a table is malformed.
     """
@@ -54,22 +76,26 @@ def read_heartbeat_csv(files: Sequence[Path], database: str) -> Beats:
     filled = beats[:, ::-1] != 0
     in_test = np.arange(len(beats)) >= len(parts[0][0])
     return Beats(
-        beats=beats[:, None, :],
+        waveforms=beats[:, None, :],
         symbols=np.array(names)[classes],
         labels=np.where(classes == 0, NORMAL, ANOMALOUS).astype(np.int8),
         rows=np.arange(len(beats)),
         in_test=in_test if database == "mitbih" else None,
         # What is zero up to the end is padding; the ECG's own lowest sample, if last, goes with it.
         lengths=(N_SAMPLES - filled.argmax(axis=1)).astype(np.int32),
-        sampling_rate=SAMPLING_RATE,
-        unit="relative to beat",
-        leads=("MLII" if database == "mitbih" else "ii",),
+        format=BeatFormat(
+            leads=("MLII" if database == "mitbih" else "ii",),
+            sampling_rate=SAMPLING_RATE,
+            unit="relative to beat",
+        ),
     )
 
 
 def _read(path: Path, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Beats (n_beats, 187) and classes, int (n_beats,), of one table."""
-    values = tables.read_numbers(path, header=False)
+    """Read beats (n_beats, 187) and classes, int (n_beats,), of one table."""
+    from ecgad.data.tables import read_numbers
+
+    values = read_numbers(path, header=False)
     if values.shape[1] != N_SAMPLES + 1:
         raise FileError(
             f"{path}: {values.shape[1]} columns where a heartbeat table has {N_SAMPLES + 1} "

@@ -1,4 +1,4 @@
-"""A synthetic ECG, cut into beats: normal ones mixed with four kinds of anomalous ones.
+"""Source `synthetic`: an ECG that is made, of normal and four kinds of anomalous beats.
 
 After McSharry et al. 2003 ("A dynamical model for generating synthetic electrocardiogram signals",
 IEEE Trans. Biomed. Eng. 50(3)): each beat is a sum of Gaussian P, Q, R, S and T waves placed around
@@ -9,14 +9,16 @@ once. Baseline wander and white noise are added to the continuous signal, from w
 so that a premature beat shows the end of the one before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
-from ecgad.config.experiment import SyntheticConfig
-from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
-from ecgad.runtime.workers import in_order
+from ecgad.config.section import Fraction, Section
+from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, Part
+from ecgad.data.sources.source import Source
+from ecgad.runtime.console import Console
 
 # Beats of one uninterrupted signal; the memory it takes is a few MB whatever the number of beats.
 BLOCK = 5000
@@ -86,13 +88,33 @@ KINDS = {
 SYMBOLS = tuple(KINDS)
 
 
-def read_synthetic(config: SyntheticConfig, seed: int, jobs: int | None = None) -> Iterator[Part]:
-    """The beats that a config asks for, a part a BLOCK, made by so many processes.
+class SyntheticConfig(Section):
+    """How many beats, of which kind."""
 
-    jobs: None: one for each core.
-    """
-    sizes = [min(BLOCK, config.beats - start) for start in range(0, config.beats, BLOCK)]
-    yield from in_order(_part, [(config, seed, *block) for block in enumerate(sizes)], jobs)
+    beats: int = Field(4000, ge=10, le=1_000_000_000, description="how many beats")
+    anomalous_fraction: Fraction = Field(0.2, description="how many of them are anomalous")
+    samples: int = Field(140, ge=16, le=100_000, description="samples a beat")
+    sampling_rate: float = Field(160.0, ge=50, le=2000, description="in Hz")
+    heart_rate: float = Field(65.0, ge=30, le=150, description="mean, in beats a minute")
+    noise: float = Field(0.02, ge=0, le=1, description="standard deviation, in mV")
+
+
+class Synthetic(Source[SyntheticConfig]):
+    """Beats that are made when they are read, a part a BLOCK."""
+
+    name = "synthetic"
+    settings_class = SyntheticConfig
+
+    def find(self, console: Console | None = None) -> None:
+        """There are no files."""
+
+    def read(self, jobs: int | None = None) -> Generator[Part]:
+        from ecgad.runtime.workers import in_order
+
+        n_beats = self.settings.beats
+        sizes = [min(BLOCK, n_beats - start) for start in range(0, n_beats, BLOCK)]
+        calls = [(self.settings, self.seed, *block) for block in enumerate(sizes)]
+        yield from in_order(_part, calls, jobs)
 
 
 def _part(config: SyntheticConfig, seed: int, number: int, n_beats: int) -> Part:
@@ -109,7 +131,7 @@ def synthesise(
     noise: float = 0.02,
     seed: int = 0,
 ) -> Beats:
-    """`n_beats` beats of one synthetic lead, in mV, each with its R peak at 35% of the window.
+    """Make `n_beats` beats of one synthetic lead, in mV, each with its R peak at 35% of the window.
 
     sampling_rate: in Hz. heart_rate: mean, in beats a minute. noise: standard deviation of the
     white noise, in mV. The same arguments give the same beats.
@@ -131,7 +153,7 @@ def _block(
     noise: float,
     seed: int,
 ) -> Beats:
-    """The beats of one uninterrupted signal, the block of that number; see `synthesise`."""
+    """Make the beats of one uninterrupted signal, the block of that number; see `synthesise`."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
     kinds = _draw_kinds(rng, n_beats, anomalous_fraction)
     times, rr = _r_peaks(rng, kinds, 60.0 / heart_rate)
@@ -146,14 +168,16 @@ def _block(
     beats = signal[start[:, None] + np.arange(n_samples)].astype(np.float32)
     symbols = np.array(SYMBOLS)[kinds]
     return Beats(
-        beats=beats[:, None],
+        waveforms=beats[:, None],
         symbols=symbols,
         labels=np.where(symbols == NORMAL_SYMBOL, NORMAL, ANOMALOUS).astype(np.int8),
         rows=number * BLOCK + np.arange(n_beats),
-        class_names={symbol: kind.name for symbol, kind in KINDS.items()},
-        sampling_rate=sampling_rate,
-        unit="mV",
-        leads=("synthetic",),
+        format=BeatFormat(
+            leads=("synthetic",),
+            sampling_rate=sampling_rate,
+            unit="mV",
+            class_names={symbol: kind.name for symbol, kind in KINDS.items()},
+        ),
     )
 
 

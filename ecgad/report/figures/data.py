@@ -38,7 +38,7 @@ def class_examples(beats: Beats, n_examples: int) -> Figure:
     for row, symbol in zip(axes, order, strict=True):
         places = np.flatnonzero(np.asarray(beats.symbols) == symbol)[:n_examples]
         for axis, place in zip(row, places, strict=False):
-            axis.plot(x, beats.beats[place, 0], color=colours[symbol], linewidth=1.2)
+            axis.plot(x, beats.waveforms[place, 0], color=colours[symbol], linewidth=1.2)
         for axis in row[len(places) :]:
             axis.set_visible(False)
         row[0].set_title(class_label(beats, symbol), loc="left")
@@ -95,7 +95,7 @@ def class_profiles(beats: Beats) -> Figure:
         rows, columns, width=max(7.0, 3.1 * columns), height=0.5 + 2.3 * rows, sharey=True
     )
     for axis, symbol in zip(axes.flat, order, strict=False):
-        of_class = beats.beats[np.asarray(beats.symbols) == symbol, 0]
+        of_class = beats.waveforms[np.asarray(beats.symbols) == symbol, 0]
         mean, spread = of_class.mean(axis=0), of_class.std(axis=0)
         axis.fill_between(
             x,
@@ -128,7 +128,7 @@ def rolling_statistics(beats: Beats) -> Figure:
     window = min(ROLLING_WINDOW, len(x))
     figure, axes = new_figure(1, 2, width=9.0, height=3.9, sharex=True)
     for symbol in order:
-        mean_beat = beats.beats[np.asarray(beats.symbols) == symbol, 0].mean(axis=0)
+        mean_beat = beats.waveforms[np.asarray(beats.symbols) == symbol, 0].mean(axis=0)
         windows = np.lib.stride_tricks.sliding_window_view(mean_beat, window)
         # Each window stands at its middle.
         middle = x[: len(windows)] + (x[window - 1] - x[0]) / 2

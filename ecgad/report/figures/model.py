@@ -79,7 +79,7 @@ def reconstructions(
         sharey=True,
     )
     for axis, place in zip(axes.flat, range(n), strict=False):
-        beat, made = beats.beats[place, 0], reconstructed[place, 0]
+        beat, made = beats.waveforms[place, 0], reconstructed[place, 0]
         axis.fill_between(
             x, beat, made, color=ANOMALOUS_COLOUR, alpha=0.3, linewidth=0, label="error"
         )

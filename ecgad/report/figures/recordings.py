@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ecgad.data.beats import ANOMALOUS, Beats, Stretch
+from ecgad.data.beats import ANOMALOUS, Beats, Strip
 from ecgad.report.figures.style import (
     ANOMALOUS_COLOUR,
     BLACK,
@@ -119,22 +119,22 @@ def _or_last(value: float | None) -> float:
     return np.inf if value is None else value
 
 
-def stretches(stretches: list[Stretch], beats: Beats, predicted: np.ndarray) -> Figure:
+def strips(strips: list[Strip], beats: Beats, predicted: np.ndarray) -> Figure:
     """Some seconds of records, the classes of their beats, and which were called anomalous.
 
     beats, predicted: of the test split, (n_beats,).
     """
     assert beats.samples is not None
-    figure, axes = new_figure(len(stretches), 1, width=10.0, height=0.8 + 1.7 * len(stretches))
+    figure, axes = new_figure(len(strips), 1, width=10.0, height=0.8 + 1.7 * len(strips))
     order = class_order(beats)
     colours = class_colours(beats, order)
     records, samples = np.asarray(beats.records), np.asarray(beats.samples)
-    for axis, stretch in zip(axes[:, 0], stretches, strict=True):
-        seconds = stretch.start + np.arange(len(stretch.ecg)) / stretch.sampling_rate
-        axis.plot(seconds, stretch.ecg, color=GREY, linewidth=0.9)
-        times = samples / stretch.record_rate
-        within = (records == stretch.record) & (times >= seconds[0]) & (times <= seconds[-1])
-        top = float(stretch.ecg.max())
+    for axis, strip in zip(axes[:, 0], strips, strict=True):
+        seconds = strip.start + np.arange(len(strip.ecg)) / strip.sampling_rate
+        axis.plot(seconds, strip.ecg, color=GREY, linewidth=0.9)
+        times = samples / strip.record_rate
+        within = (records == strip.record) & (times >= seconds[0]) & (times <= seconds[-1])
+        top = float(strip.ecg.max())
         for place in np.flatnonzero(within):
             symbol = str(beats.symbols[place])
             axis.text(
@@ -156,9 +156,9 @@ def stretches(stretches: list[Stretch], beats: Beats, predicted: np.ndarray) -> 
                     linewidth=0,
                 )
         axis.set_title(
-            plain(f"record {stretch.record}, {stretch.lead}"), loc="left", fontsize=9, pad=14
+            plain(f"record {strip.record}, {strip.lead}"), loc="left", fontsize=9, pad=14
         )
-        axis.set_ylabel(stretch.unit)
+        axis.set_ylabel(strip.unit)
         axis.set_xlim(seconds[0], seconds[-1])
         axis.grid(False, axis="y")
     axes[-1, 0].set_xlabel("time in the record (s)")

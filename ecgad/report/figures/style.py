@@ -54,16 +54,16 @@ def hide_unused(axes: np.ndarray, n_used: int) -> None:
 
 def time_axis(beats: Beats) -> tuple[np.ndarray, str]:
     """Where the samples of a beat lie, (n_samples,), and what the axis is called."""
-    places = np.arange(beats.beats.shape[2])
-    if beats.sampling_rate is None:
+    places = np.arange(beats.waveforms.shape[2])
+    if beats.format.sampling_rate is None:
         return places, "sample"
-    return places / beats.sampling_rate, "time (s)"
+    return places / beats.format.sampling_rate, "time (s)"
 
 
 def amplitude_label(beats: Beats) -> str:
     """The name of the vertical axis: the unit, and of several leads the one that is drawn."""
-    lead = beats.leads[0] if len(beats.leads) > 1 else "amplitude"
-    return plain(f"{lead} ({beats.unit})")
+    lead = beats.format.leads[0] if len(beats.format.leads) > 1 else "amplitude"
+    return plain(f"{lead} ({beats.format.unit})")
 
 
 def class_order(beats: Beats) -> list[str]:
@@ -83,7 +83,7 @@ def class_colours(beats: Beats, order: Sequence[str]) -> dict[str, str]:
 
 def class_label(beats: Beats, symbol: str) -> str:
     """The symbol and what it means."""
-    name = beats.class_names.get(symbol)
+    name = beats.format.class_names.get(symbol)
     return plain(f"{symbol}: {name}" if name else symbol)
 
 

@@ -23,8 +23,8 @@ ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 @contextmanager
-def joined(device: str) -> Iterator[None]:
-    """The ranks are in touch within this context; with one process there is nothing to do.
+def process_group(device: str) -> Iterator[None]:
+    """Keep the ranks in touch within this context; with one process there is nothing to do.
 
     device: as given on the command line. Raises RankError where another rank was lost.
     """
@@ -67,8 +67,8 @@ def joined(device: str) -> Iterator[None]:
 
 
 @contextmanager
-def together() -> Iterator[None]:
-    """What fails here on one rank stops all of them, and rank 0 says why.
+def fail_together() -> Iterator[None]:
+    """Stop all ranks where one fails within this context; rank 0 says why.
 
     Raises RankError for a UserError or an OSError on any rank.
     """
@@ -92,8 +92,8 @@ def together() -> Iterator[None]:
             raise RankError(message if rank == 0 else f"process {rank} of {SIZE}: {message}", code)
 
 
-def told(value: T) -> T:
-    """The value that rank 0 has, on all ranks."""
+def broadcast(value: T) -> T:
+    """Return the value that rank 0 has, on all ranks."""
     if SIZE == 1:
         return value
     import torch.distributed as dist
@@ -103,14 +103,14 @@ def told(value: T) -> T:
     return values[0]
 
 
-def share(n: int, unit: int = 1) -> tuple[int, int]:
-    """Where this rank's share of `n` things begins and ends; whole units but for the last one."""
+def shard(n: int, unit: int = 1) -> tuple[int, int]:
+    """Return where this rank's share of `n` things begins and ends, but for the last in units."""
     units = -(-n // unit)
     return min(n, units * RANK // SIZE * unit), min(n, units * (RANK + 1) // SIZE * unit)
 
 
-def gathered(part: np.ndarray) -> np.ndarray:
-    """The parts of all ranks, one after the other, on each of them."""
+def all_gather(part: np.ndarray) -> np.ndarray:
+    """Return the parts of all ranks, one after the other, on each of them."""
     if SIZE == 1:
         return part
     import torch.distributed as dist
@@ -120,6 +120,6 @@ def gathered(part: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def total(value: float) -> float:
-    """The sum of the ranks' values, on each of them."""
-    return value if SIZE == 1 else float(gathered(np.array([value])).sum())
+def all_reduce_sum(value: float) -> float:
+    """Return the sum of the ranks' values, on each of them."""
+    return value if SIZE == 1 else float(all_gather(np.array([value])).sum())

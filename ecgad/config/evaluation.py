@@ -1,0 +1,110 @@
+"""Settings of score, threshold and what the results are compared with."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ecgad.config.section import Fraction, PositiveFloat, Section
+
+# `ecgad.scoring.scorer.COMPONENTS`, which is not imported here since it needs torch.
+Component = Literal[
+    "mae", "mse", "max", "code_distance", "code_mahalanobis", "timing", "prematurity"
+]
+Baseline = Literal["pca", "knn", "one_class_svm", "isolation_forest"]
+
+
+class ThresholdConfig(Section):
+    method: Literal[
+        "fixed",
+        "quantile",
+        "mean_std",
+        "conformal",
+        "pot",
+        "best_accuracy",
+        "best_f1",
+        "youden",
+    ] = Field(
+        "quantile",
+        description="conformal and pot (peaks over threshold) promise "
+        "evaluation.max_false_alarm_rate",
+    )
+    value: float | None = Field(None, allow_inf_nan=False, description="of fixed")
+    quantile: Fraction = Field(0.98, description="of the scores of validation normals")
+    n_std: float = Field(2.0, ge=0, le=100, description="mean_std: deviations above the mean")
+
+    @model_validator(mode="after")
+    def _fixed(self) -> Self:
+        if self.method == "fixed" and self.value is None:
+            raise ValueError("method fixed needs evaluation.threshold.value")
+        return self
+
+
+class EvaluationConfig(Section):
+    score: Component | Annotated[dict[Component, PositiveFloat], Field(min_length=1)] = Field(
+        "mae",
+        description="mae, mse, max: the mean absolute, mean squared or maximum error of a beat. "
+        "code_distance, code_mahalanobis: how far its code lies from those of training normals. "
+        "timing: the same of its RR intervals. prematurity: how early it comes. Several with "
+        "weights, such as {mae: 1, prematurity: 2}, are brought to one scale and averaged",
+    )
+    neighbours: int = Field(
+        5, ge=1, le=1000, description="training normals that a distance is the mean of"
+    )
+    max_false_alarm_rate: Fraction | None = Field(
+        None,
+        description="the share of normal beats that may be called anomalous; the threshold is "
+        "conformal then, whatever threshold.method says, unless that is pot",
+    )
+    threshold: ThresholdConfig = ThresholdConfig()
+    adaptation_minutes: PositiveFloat | None = Field(
+        None,
+        description="so much from the start of a record counts as normal for its later beats, "
+        "but for what scores highest there, unlabelled as it is; null: off",
+    )
+    running_beats: int | None = Field(
+        None,
+        ge=10,
+        le=100_000,
+        description="scores relative to the running median of so many beats of their record, so "
+        "that the threshold follows the record; null: off",
+    )
+    baselines: list[Baseline] = Field(
+        ["pca", "knn", "one_class_svm", "isolation_forest"],
+        description="fitted on the same training normals and reported beside the autoencoder",
+    )
+    bootstrap: int = Field(1000, ge=0, le=100_000, description="resamples a 95% interval; 0: off")
+
+    @property
+    def components(self) -> dict[str, float]:
+        """The components of the score, with their weights."""
+        if isinstance(self.score, str):
+            return {self.score: 1.0}
+        return dict(self.score.items())
+
+    @property
+    def score_name(self) -> str:
+        """The score in words, such as `mae + 2 timing`."""
+        return " + ".join(
+            name if weight == 1 else f"{weight:g} {name}"
+            for name, weight in self.components.items()
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _promise(cls, settings: Any) -> Any:
+        if isinstance(settings, dict) and settings.get("max_false_alarm_rate") is not None:
+            threshold = settings.get("threshold") or {}
+            if isinstance(threshold, dict) and threshold.get("method") != "pot":
+                return {**settings, "threshold": {**threshold, "method": "conformal"}}
+        return settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError("baselines: one is named twice")
+        promising = self.threshold.method in ("conformal", "pot")
+        if promising and self.max_false_alarm_rate is None:
+            raise ValueError(
+                f"threshold.method {self.threshold.method} needs evaluation.max_false_alarm_rate"
+            )
+        return self

@@ -1,0 +1,102 @@
+"""What a trained network makes of beats: codes, reconstructions, and the features of scores."""
+
+from collections.abc import Callable, Iterator, Sequence, Set
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ecgad.models import Autoencoder
+from ecgad.processing.rr_intervals import RR_FEATURES
+from ecgad.runtime.reading import read_ahead, read_rows
+
+# Read at a time, in batches of the model's size.
+BATCHES_READ = 2
+
+# From absolute errors (n_beats, n_leads, n_samples), 0 where they do not count, and the number that
+# counts in each beat, (n_beats,) or the same in all, to one number a beat.
+ERRORS: dict[str, Callable[[Tensor, Tensor | int], Tensor]] = {
+    "mae": lambda errors, counts: errors.sum(dim=(1, 2)) / counts,
+    "mse": lambda errors, counts: errors.square().sum(dim=(1, 2)) / counts,
+}
+
+# What scores are made of: reconstruction errors by name, float64 (n_beats,); `codes`, float32
+# (n_beats, code_size); `timing`, float32 (n_beats, n_rr_features), and `before`, those of them that
+# are of the interval before the beat.
+Features = dict[str, np.ndarray]
+
+
+def before(timing: Sequence[str]) -> list[int]:
+    """Return which of the RR features are of the interval before the beat."""
+    return [index for index, name in enumerate(timing) if RR_FEATURES[name].before]
+
+
+@torch.inference_mode()
+def compute_features(
+    member: Autoencoder,
+    beats: np.ndarray,
+    lengths: np.ndarray | None,
+    timing: Sequence[str],
+    needed: Set[str],
+) -> Features:
+    """Compute those features of scaled beats (n_beats, n_leads, n_samples) that are needed.
+
+    member: one network. lengths: int, (n_beats,): errors beyond them, in the padding, do not count;
+    None: nothing is padded. timing: names of the last leads, which are RR features.
+    """
+    member.eval()
+    features: Features = {}
+    for start, batch in _batches(member, beats):
+
+        def keep(name: str, values: Tensor, start: int = start) -> None:
+            # Into one array: small ones, kept among the large of each batch, would split memory up.
+            if name not in features:
+                shape = (len(beats), *values.shape[1:])
+                features[name] = np.empty(shape, values.cpu().numpy().dtype)
+            features[name][start : start + len(values)] = values.cpu()
+
+        codes = member.encode(batch)
+        if "codes" in needed:
+            keep("codes", codes)
+        if needed & {"timing", "before"}:
+            intervals = batch[:, batch.shape[1] - len(timing) :].mean(dim=2)
+            keep("timing", intervals)
+            keep("before", intervals[:, before(timing)])
+        if not needed & ERRORS.keys():
+            continue
+        errors = member.decode(codes).sub_(batch).abs_()
+        counts: Tensor | int = batch.shape[1] * batch.shape[2]
+        if lengths is not None:
+            of_batch = torch.from_numpy(lengths[start : start + len(batch)].astype(np.int64))
+            of_batch = of_batch.to(batch.device)
+            samples = torch.arange(batch.shape[2], device=batch.device)
+            errors = errors * (samples < of_batch[:, None])[:, None]
+            counts = of_batch * batch.shape[1]
+        for name in needed & ERRORS.keys():
+            keep(name, ERRORS[name](errors, counts).double())
+    return features
+
+
+@torch.no_grad()
+def encode(model: Autoencoder, beats: np.ndarray) -> np.ndarray:
+    """Return codes, float32 (n_beats, code_size), of scaled beats (n_beats, n_leads, n_samples)."""
+    model.eval()
+    return torch.cat([model.encode(batch).cpu() for _, batch in _batches(model, beats)]).numpy()
+
+
+@torch.no_grad()
+def reconstruct(model: Autoencoder, beats: np.ndarray) -> np.ndarray:
+    """Return reconstructions of scaled beats (n_beats, n_leads, n_samples), in scaled units."""
+    model.eval()
+    return torch.cat([model(batch).cpu() for _, batch in _batches(model, beats)]).numpy()
+
+
+def _batches(model: Autoencoder, beats: np.ndarray) -> Iterator[tuple[int, Tensor]]:
+    """Give beats, some at a time, with the index of the first of them; a thread reads ahead."""
+    device, size = next(model.parameters()).device, model.scored_at_once
+    starts = range(0, max(1, len(beats)), size * BATCHES_READ)
+    chunks = read_ahead(lambda at: read_rows(beats, slice(at, at + starts.step)), starts)
+    for start, chunk in zip(starts, chunks, strict=True):
+        # An empty share of beats is one empty batch.
+        for first in range(0, max(1, len(chunk)), size):
+            yield start + first, torch.from_numpy(chunk[first : first + size]).to(device)
