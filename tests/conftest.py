@@ -11,7 +11,11 @@ from pathlib import Path
 # Tiny networks gain nothing from threads, and lose much where other processes have the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import numpy as np
 import pytest
+import wfdb
+
+from tests.helpers import RATE, Save, easy_recording
 
 REPOSITORY = Path(__file__).parent.parent
 SMOKE = REPOSITORY / "configs" / "smoke.yaml"
@@ -100,6 +104,47 @@ def stages(script: Call) -> Callable[..., None]:
             assert outcome.code == 0, outcome.stderr
 
     return run
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Write a WFDB record into a folder, and return the folder."""
+
+    def write(
+        name: str = "r1",
+        ecg: np.ndarray | None = None,
+        rate: float = RATE,
+        leads: tuple[str, ...] = ("II",),
+        samples: np.ndarray | None = None,
+        symbols: list[str] | None = None,
+        comments: tuple[str, ...] = (),
+    ) -> Path:
+        easy, its_samples, its_symbols = easy_recording()
+        values = np.stack([easy if ecg is None else ecg] * len(leads), axis=1)
+        folder = tmp_path / "raw" / Path(name).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = Path(name).name
+        wfdb.wrsamp(
+            stem,
+            fs=rate,
+            units=["mV"] * len(leads),
+            sig_name=list(leads),
+            p_signal=values,
+            fmt=["16"] * len(leads),
+            comments=list(comments),
+            write_dir=str(folder),
+        )
+        wfdb.wrann(
+            stem,
+            "atr",
+            its_samples if samples is None else samples,
+            its_symbols if symbols is None else symbols,
+            fs=rate,
+            write_dir=str(folder),
+        )
+        return tmp_path / "raw"
+
+    return write
 
 
 def real_data(file: str) -> Path:

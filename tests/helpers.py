@@ -1,5 +1,7 @@
-"""What several tests make: beats, models, sources read whole."""
+"""What several tests make: beats, models, recordings, sources read whole."""
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,14 @@ import torch
 from ecgad.data.beats import BeatFormat, Beats, Part
 from ecgad.data.sources import SOURCES
 from ecgad.models import Autoencoder, build_model
+
+Save = Callable[..., Path]
+
+# An easy recording: a beat every 0.8 s, every fifth early and inverted.
+RATE = 200.0
+PERIOD = 160
+EARLY = 60
+SYMBOLS = "NNNNV"
 
 
 def some_beats(n: int = 200, seed: int = 0) -> Beats:
@@ -42,3 +52,23 @@ def parts_of(name: str, folder: Path, **settings: object) -> list[Part]:
 def beats_of(name: str, folder: Path, **settings: object) -> Beats:
     """The beats of a source, all together."""
     return Beats.concatenate([part.beats for part in parts_of(name, folder, **settings)])
+
+
+def easy_recording(n_beats: int = 40) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """ECG (n_samples,) in mV, R peaks (n_beats,) in samples and their symbols."""
+    samples = PERIOD * (1 + np.arange(n_beats))
+    symbols = [SYMBOLS[beat % len(SYMBOLS)] for beat in range(n_beats)]
+    samples[np.array(symbols) == "V"] -= EARLY
+    # A little of something, as in every real lead that is connected.
+    ecg = 0.01 * np.sin(np.arange(PERIOD * (n_beats + 1)) / 7)
+    pulse = np.exp(-0.5 * (np.arange(-20, 21) / 4) ** 2)
+    for sample, symbol in zip(samples, symbols, strict=True):
+        ecg[sample - 20 : sample + 21] += pulse if symbol == "N" else -pulse
+    return ecg, samples, symbols
+
+
+def set_options(folder: Path, options: Mapping[str, object]) -> list[str]:
+    """The options of a script for the records in a folder."""
+    settings = {"data.source": "wfdb", "data.raw_dir": str(folder), **options}
+    pairs = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    return [option for pair in pairs for option in ("--set", pair)]

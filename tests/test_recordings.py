@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,70 +24,9 @@ from ecgad.processing.rr_intervals import rr_features, rr_intervals
 from ecgad.processing.template import templates
 from ecgad.recordings.beat_classes import CLASS_MAPS
 from ecgad.recordings.wfdb import read_annotations, read_header, read_leads, record_names
-from tests.helpers import parts_of
+from tests.helpers import EARLY, PERIOD, RATE, Save, easy_recording, parts_of, set_options
 
-# An easy recording: a beat every 0.8 s, every fifth early and inverted.
-RATE = 200.0
-PERIOD = 160
-EARLY = 60
-SYMBOLS = "NNNNV"
 PLAIN = {"filter": {"band": None}, "normalisation": "none"}
-
-Save = Callable[..., Path]
-
-
-def easy_recording(n_beats: int = 40) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """ECG (n_samples,) in mV, R peaks (n_beats,) in samples and their symbols."""
-    samples = PERIOD * (1 + np.arange(n_beats))
-    symbols = [SYMBOLS[beat % len(SYMBOLS)] for beat in range(n_beats)]
-    samples[np.array(symbols) == "V"] -= EARLY
-    # A little of something, as in every real lead that is connected.
-    ecg = 0.01 * np.sin(np.arange(PERIOD * (n_beats + 1)) / 7)
-    pulse = np.exp(-0.5 * (np.arange(-20, 21) / 4) ** 2)
-    for sample, symbol in zip(samples, symbols, strict=True):
-        ecg[sample - 20 : sample + 21] += pulse if symbol == "N" else -pulse
-    return ecg, samples, symbols
-
-
-@pytest.fixture
-def save(tmp_path: Path) -> Save:
-    """Write a WFDB record into a folder, and return the folder."""
-
-    def write(
-        name: str = "r1",
-        ecg: np.ndarray | None = None,
-        rate: float = RATE,
-        leads: tuple[str, ...] = ("II",),
-        samples: np.ndarray | None = None,
-        symbols: list[str] | None = None,
-        comments: tuple[str, ...] = (),
-    ) -> Path:
-        easy, its_samples, its_symbols = easy_recording()
-        values = np.stack([easy if ecg is None else ecg] * len(leads), axis=1)
-        folder = tmp_path / "raw" / Path(name).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = Path(name).name
-        wfdb.wrsamp(
-            stem,
-            fs=rate,
-            units=["mV"] * len(leads),
-            sig_name=list(leads),
-            p_signal=values,
-            fmt=["16"] * len(leads),
-            comments=list(comments),
-            write_dir=str(folder),
-        )
-        wfdb.wrann(
-            stem,
-            "atr",
-            its_samples if samples is None else samples,
-            its_symbols if symbols is None else symbols,
-            fs=rate,
-            write_dir=str(folder),
-        )
-        return tmp_path / "raw"
-
-    return write
 
 
 def part_of(folder: Path, name: str = "r1", **settings: object) -> Part:
@@ -377,12 +316,6 @@ def test_bad_records_are_refused(
     for word in words:
         assert word in error
     assert not list(Path("data").rglob("*.npy"))
-
-
-def set_options(folder: Path, options: Mapping[str, object]) -> list[str]:
-    settings = {"data.source": "wfdb", "data.raw_dir": str(folder), **options}
-    pairs = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
-    return [option for pair in pairs for option in ("--set", pair)]
 
 
 def test_records_that_do_not_go_together_are_refused(save: Save, fails: Callable[..., str]) -> None:

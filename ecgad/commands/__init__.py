@@ -1,1 +1,8 @@
+"""What is run from a shell: what the four scripts share, and the command `ecgad`.
 
+A subcommand of `ecgad` is a module here, with a function of the module's name, and an entry below;
+it is imported when it is called.
+"""
+
+# By name: what it does, in one line.
+COMMANDS: dict[str, str] = {}

@@ -3,8 +3,6 @@
 import inspect
 import json
 import logging
-import signal
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgad.errors import ConfigError, UserError
+from ecgad.commands.exits import exit_code, run_app
+from ecgad.errors import ConfigError
 from ecgad.experiment import Experiment, load_experiment
 from ecgad.runtime import processes
 from ecgad.runtime.console import PLAIN, Console
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ecgad.artifacts.stages import Stage
-
-INTERRUPTED = 130
 
 
 class Device(StrEnum):
@@ -113,7 +110,7 @@ def script(
         ] = False,
         **options: Any,
     ) -> int:
-        try:
+        def work() -> None:
             if quiet:
                 # Libraries tell of fonts and the like.
                 logging.disable(logging.INFO)
@@ -130,15 +127,8 @@ def script(
                 raise ConfigError("torchrun is for training and evaluation; run this without it")
             with processes.process_group(run.device):
                 stage(run, **options)
-        except UserError as error:
-            return _fail(str(error), error.exit_code)
-        except KeyboardInterrupt:
-            return _fail(f"interrupted; {interrupted}", INTERRUPTED)
-        except MemoryError as error:
-            return _fail(f"out of memory: {error}", 1)
-        except OSError as error:
-            return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
-        return 0
+
+        return exit_code(work, interrupted)
 
     # Typer reads the options off the signature: the shared ones, then the stage's own.
     shared = list(inspect.signature(command).parameters.values())[:-1]
@@ -146,18 +136,6 @@ def script(
     command.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in [*shared, *own]}
     command.__doc__ = stage.__doc__
-    # A job that is told to end, by a scheduler or by `timeout`, ends as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(command)
-    try:
-        code = app(standalone_mode=False)
-    except typer.TyperException as error:
-        code = _fail(f"{error.format_message()}; --help shows the options", ConfigError.exit_code)
-    sys.exit(code)
-
-
-def _fail(message: str, code: int) -> int:
-    if processes.RANK == 0:
-        print("error: " + " ".join(message.split()), file=sys.stderr)
-    return code
+    run_app(app)

@@ -6,10 +6,8 @@ from pydantic import Field, model_validator
 
 from ecgad.config.section import Fraction, PositiveFloat, Section
 
-# `ecgad.scoring.scorer.COMPONENTS`, which is not imported here since it needs torch.
-Component = Literal[
-    "mae", "mse", "max", "code_distance", "code_mahalanobis", "timing", "prematurity"
-]
+# Of `ecgad.scoring.components`, which stands above.
+Component = Literal["mae", "mse", "code_distance", "code_mahalanobis", "timing", "prematurity"]
 Baseline = Literal["pca", "knn", "one_class_svm", "isolation_forest"]
 
 
@@ -42,7 +40,7 @@ class ThresholdConfig(Section):
 class EvaluationConfig(Section):
     score: Component | Annotated[dict[Component, PositiveFloat], Field(min_length=1)] = Field(
         "mae",
-        description="mae, mse, max: the mean absolute, mean squared or maximum error of a beat. "
+        description="mae, mse: the mean absolute or mean squared error of a beat. "
         "code_distance, code_mahalanobis: how far its code lies from those of training normals. "
         "timing: the same of its RR intervals. prematurity: how early it comes. Several with "
         "weights, such as {mae: 1, prematurity: 2}, are brought to one scale and averaged",
@@ -102,6 +100,11 @@ class EvaluationConfig(Section):
     def _consistent(self) -> Self:
         if len(set(self.baselines)) < len(self.baselines):
             raise ValueError("baselines: one is named twice")
+        if self.adaptation_minutes is not None and self.threshold.method == "mean_std":
+            raise ValueError(
+                "threshold.method mean_std is chosen on training beats, which nothing adapts to; "
+                "with evaluation.adaptation_minutes take quantile or another method"
+            )
         promising = self.threshold.method in ("conformal", "pot")
         if promising and self.max_false_alarm_rate is None:
             raise ValueError(

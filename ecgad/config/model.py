@@ -10,7 +10,7 @@ from ecgad.config.section import Section, Width
 class DenseConfig(Section):
     layers: list[Width] = Field([64, 32], description="widths before the code")
     code_size: Width = 8
-    activation: Literal["relu", "gelu", "elu", "tanh"] = "gelu"
+    activation: Literal["relu", "gelu", "tanh"] = "gelu"
     output: Literal["sigmoid", "linear"] = "linear"
 
 

@@ -19,7 +19,7 @@ class TrainingConfig(Section):
     schedule: Literal["constant", "cosine", "one_cycle"] = Field(
         "one_cycle", description="one_cycle moves the momentum as well (Smith & Topin 2018)"
     )
-    loss: Literal["mae", "mse", "huber"] = "mae"
+    loss: Literal["mae", "mse"] = "mae"
     patience: PositiveInt | None = Field(
         None, description="epochs without a lower validation loss before training stops; null: off"
     )

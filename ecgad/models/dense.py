@@ -10,7 +10,6 @@ from ecgad.models.autoencoder import Autoencoder
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
-    "elu": nn.ELU,
     "tanh": nn.Tanh,
 }
 

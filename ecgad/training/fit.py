@@ -22,7 +22,6 @@ from ecgad.training.synced_batch_norm import synced
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "mae": functional.l1_loss,
     "mse": functional.mse_loss,
-    "huber": functional.huber_loss,
 }
 
 
