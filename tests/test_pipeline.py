@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -322,6 +323,43 @@ def test_a_diverging_training_stops_and_keeps_the_last_good_epoch(
     last = torch.load(RUN / "checkpoint_last.pt", weights_only=True)
     assert 0 < last["training"]["epoch"] < 40
     assert all(torch.isfinite(weights).all() for weights in last["weights"].values())
+
+
+def test_the_hint_after_an_interruption_is_of_the_stage(tmp_path: Path) -> None:
+    options = ["--set", "data.synthetic.beats=5000000", "--jobs", "1"]
+    with subprocess.Popen(
+        [sys.executable, REPOSITORY / PREPROCESS, *options],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as preprocessing:
+        folder = tmp_path / "data/processed/demo"
+        while not list(folder.glob(".beats_train.npy.*")):
+            assert preprocessing.poll() is None
+            time.sleep(0.05)
+        preprocessing.send_signal(signal.SIGTERM)
+        assert preprocessing.wait(30) == 130
+        assert preprocessing.stderr is not None
+        assert preprocessing.stderr.read() == "error: interrupted; run it again\n"
+    assert not list(folder.iterdir())
+
+
+def test_hidden_anomalies_are_the_share_asked_for_over_all_parts(script: Call) -> None:
+    """Of three parts; what the summary counts as normal is what is written and scaled as such."""
+    options = ["--set", "data.synthetic.beats=12000", "--set", "data.split.hidden_anomalies=0.1"]
+    outcome = script(PREPROCESS, *options, "--json")
+    summary = json.loads(outcome.stdout)["splits"]["train"]
+    folder = Path("data/processed/demo")
+    labels, rows = (np.load(folder / f"{name}_train.npy") for name in ("labels", "rows"))
+    truth = synthesise(12000).labels
+    assert truth is not None
+    hidden = (labels == 0) & (truth[rows] == 1)
+    assert summary["n_normal"] == (labels == 0).sum()
+    assert hidden.sum() == round((labels == 0).sum() * 0.1)
+    # They lie all over the split, and the scaling has seen them.
+    assert np.histogram(np.flatnonzero(hidden), 3, (0, len(labels)))[0].min() > 0.2 * hidden.sum()
+    scaled = np.load(folder / "beats_train.npy")[labels == 0]
+    assert (scaled.mean(), scaled.std()) == pytest.approx((0, 1), abs=1e-4)
 
 
 def test_the_scaler_has_seen_training_normals_alone(stages: Stages) -> None:

@@ -16,7 +16,11 @@ from ecgad.models import Autoencoder, Ensemble, build_model
 from ecgad.scoring.by_record import adapted_scores
 from ecgad.scoring.components import COMPONENTS
 from ecgad.scoring.inference import encode
-from ecgad.scoring.reference_beats import ReferenceBeats, choose_reference_beats
+from ecgad.scoring.reference_beats import (
+    ReferenceBeats,
+    choose_reference_beats,
+    compute_reference,
+)
 from ecgad.scoring.scorer import Scorer
 from ecgad.training.fit import fit
 from tests.helpers import small_model, some_beats
@@ -143,6 +147,25 @@ def test_a_score_adapts_to_the_start_of_a_record() -> None:
 
     with pytest.raises(ConfigError, match="compares with no beats; add code_distance"):
         adapted_scores(Scorer(model, {"mae": 1}, reference), *of_records, minutes=2)
+
+
+def test_prematurity_looks_at_intervals_before_the_beat_alone() -> None:
+    """Whatever a feature is called; the next interval changes nothing, an earlier beat does."""
+    timing = ("log_rr_next_ratio", "log_rr_previous_ratio")
+    beats = some_beats(100).waveforms[:, :2]
+    known = np.concatenate([beats, np.zeros((100, 2, 20), np.float32)], axis=1)
+    known[:, 2:] += np.random.default_rng(0).normal(size=(100, 2, 1))
+    torch.manual_seed(0)
+    model = build_model("dense", 4, 20, {"layers": [16], "code_size": 3})
+    reference = compute_reference(model, known, None, timing)
+    scorer = Scorer(model, {"prematurity": 1}, reference, timing=timing)
+    changed = {}
+    for lead in (2, 3):
+        earlier = known.copy()
+        earlier[:, lead] -= 3
+        changed[lead] = scorer.scores(earlier) / scorer.scores(known)
+    np.testing.assert_array_equal(changed[2], 1)
+    assert np.median(changed[3]) > 5
 
 
 def test_what_a_score_lacks_is_said() -> None:
