@@ -15,8 +15,8 @@ def train(
     ] = False,
 ) -> None:
     """Train an autoencoder on the normal beats of the training split."""
-    from ecgad.artifacts import checkpoint as checkpoints
-    from ecgad.artifacts import processed, runs
+    from ecgad.artifacts import processed, runs, training
+    from ecgad.artifacts.checkpoint import restore_model
     from ecgad.errors import ConfigError
     from ecgad.report.tables import train_tables
 
@@ -27,7 +27,7 @@ def train(
     with processes.fail_together():
         stage = run.stage("train")
         if processes.RANK == 0:
-            found = checkpoints.find_training(stage, resume, run.overwrite)
+            found = training.find_training(stage, resume, run.overwrite)
     summary, checkpoint = processes.broadcast(found)
     if summary is not None:
         run.already(stage, summary, train_tables(summary))
@@ -48,15 +48,15 @@ def train(
         normals, judged = feed(beats, held_out, device, config.memory_budget_mb * 2**20)
         check_size(config.coreset, normals.n)
         if checkpoint is None:
-            checkpoint = checkpoints.new_checkpoint(stage, beats)
+            checkpoint = training.new_checkpoint(stage, beats)
         state = TrainingState(**checkpoint.training or {})
-        model = checkpoints.restore_model(checkpoint).to(device)
+        model = restore_model(checkpoint).to(device)
         if state.epoch:
             run.console.say(f"going on after epoch {state.epoch} of {config.epochs}")
 
     with (
         run.console.progress(state.epoch, config.epochs, "epoch") as show,
-        checkpoints.TrainingWriter(stage, checkpoint, state) as write,
+        training.TrainingWriter(stage, checkpoint, state) as write,
     ):
         for state in fit(model, normals, judged, config, experiment.seed, state):  # noqa: B020
             write(state)
@@ -68,7 +68,7 @@ def train(
 
     model.load_state_dict(state.best_weights)
     reference = choose_reference_beats(model, beats, config, experiment.seed)
-    checkpoints.save_best(stage, checkpoint, state, reference)
+    training.save_best(stage, checkpoint, state, reference)
     sizes = {"n_train": normals.n, "n_validation": judged.n, "n_coreset": len(reference)}
     summary = train_summary(experiment, run.run_dir, state, model, device.type, sizes)
     stage.finish(runs.TRAINING_OUTPUTS, summary)

@@ -1,28 +1,18 @@
-"""Checkpoints of a training: the best for the stages after it, the last to go on from."""
+"""Checkpoints: a trained model with all that scoring a raw beat needs."""
 
-import io
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from ecgad.artifacts import files, processed, runs
-from ecgad.artifacts.manifest import difference_of
-from ecgad.data.beats import Beats
-from ecgad.errors import FileError, MismatchError
-from ecgad.runtime import processes
+from ecgad.artifacts.tensors import load_tensors, save_tensors
+from ecgad.errors import FileError
 
 if TYPE_CHECKING:
     import torch
 
-    from ecgad.artifacts.stages import Stage
     from ecgad.models import Autoencoder
-    from ecgad.scoring.reference_beats import ReferenceBeats
-    from ecgad.training.fit import TrainingState
 
 CHECKPOINT_FORMAT = 4
-# A killed run loses no more than this, and small models do not spend their time on writing.
-SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
 
 @dataclass(frozen=True)
@@ -50,188 +40,6 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
     """Write a checkpoint to its path."""
     content = {name: value for name, value in vars(checkpoint).items() if name != "path"}
     save_tensors(checkpoint.path, {**content, "format": CHECKPOINT_FORMAT})
-
-
-def save_tensors(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and plain values, for `torch.load` with `weights_only=True`."""
-    import torch
-
-    # Not straight into the file: PyTorch would hide that a disk is full.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    files.save_bytes(path, buffer.getvalue())
-
-
-def load_tensors(path: Path, what: str, number: int, again: str) -> dict[str, Any]:
-    """Read what `save_tensors` wrote, on the CPU.
-
-    what: what the file is to be. number: of the form that it has to say it has. again: how to
-    make it anew. Raises FileError where it is damaged or of another form.
-    """
-    import torch
-
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what it will: RuntimeError, EOFError, UnpicklingError
-        reason = (str(error) or type(error).__name__).splitlines()[0][:150]
-        raise FileError(
-            f"{path} is damaged or no {what} ({reason}); restore it, or {again}"
-        ) from None
-    found = content.pop("format", None) if isinstance(content, dict) else None
-    if found != number:
-        raise FileError(
-            f"{path} is no {what} of format {number}, which this version of ecgad reads, but of "
-            f"format {found}; {again}"
-        )
-    return content
-
-
-def new_checkpoint(stage: "Stage", train: Beats) -> Checkpoint:
-    """Return what a training starts from: an untrained model for scaled beats, and their scaling.
-
-    Raises ConfigError where the beats are too short for the network, FileError where the splits
-    cannot be read.
-    """
-    from ecgad.models import build_model
-
-    experiment = stage.experiment
-    _, n_leads, n_samples = train.waveforms.shape
-    settings, members = experiment.model, experiment.training.members
-    model = build_model(settings.kind, n_leads, n_samples, settings.parameters, members)
-    return Checkpoint(
-        path=stage.folder / runs.BEST,
-        model=model.description,
-        weights=model.state_dict(),
-        scaler=processed.load_scaler(experiment.processed_dir).to_dict(),
-        beat_format=train.format.to_dict(),
-        settings=stage.settings,
-        inputs=stage.inputs,
-    )
-
-
-def save_best(
-    stage: "Stage", checkpoint: Checkpoint, state: "TrainingState", reference: "ReferenceBeats"
-) -> None:
-    """Write the best checkpoint of a finished training, with its reference beats."""
-    save_checkpoint(
-        replace(
-            checkpoint,
-            path=stage.folder / runs.BEST,
-            weights=state.best_weights,
-            reference=reference.to_dict(),
-            training=None,
-        )
-    )
-
-
-class TrainingWriter:
-    """Writes checkpoints and history every few seconds, and at the end, however it comes.
-
-    As a context: what was last shown to it is on disk afterwards, also where the training was
-    interrupted or diverged. Of several processes, the first alone writes.
-    """
-
-    def __init__(
-        self, stage: "Stage", checkpoint: Checkpoint, state: "TrainingState | None" = None
-    ) -> None:
-        """checkpoint: what to write, but for its weights. state: what a resumed training starts
-        from, so that all files are there, whichever of them was lost.
-        """
-        self.stage = stage
-        self.checkpoint = checkpoint
-        self.state = state
-        self.saved_at = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __call__(self, state: "TrainingState") -> None:
-        """Take note of the state after an epoch, and write it if the last one was a while ago."""
-        self.state = state
-        if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
-            self._write()
-
-    def __exit__(self, *_: object) -> None:
-        self._write()
-
-    def _write(self) -> None:
-        if self.state is not None and self.state.epoch and processes.RANK == 0:
-            folder = self.stage.folder
-            best = replace(
-                self.checkpoint,
-                path=folder / runs.BEST,
-                weights=self.state.best_weights,
-                training=None,
-            )
-            last = replace(best, path=folder / runs.LAST, training=vars(self.state))
-            self.stage.begin()
-            save_checkpoint(best)
-            save_checkpoint(last)
-            runs.save_history(folder, self.state.history)
-        self.state, self.saved_at = None, time.monotonic()
-
-
-def find_training(
-    stage: "Stage", resume: bool, overwrite: bool
-) -> tuple[dict[str, Any] | None, Checkpoint | None]:
-    """Look for the very training that is asked for.
-
-    Returns its summary where it is finished, and the checkpoint that it is to go on from where it
-    is to be resumed. Raises MismatchError where what is there is another training, or an unfinished
-    one that is neither to be resumed nor replaced.
-    """
-    # After a restart by torchrun, what --overwrite was to replace is replaced already.
-    resume = resume or processes.ATTEMPT > 0
-    summary = found = None
-    unfinished = (stage.folder / runs.LAST).exists()
-    try:
-        if resume or not overwrite:
-            summary = stage.finished()
-    except MismatchError:
-        # Resuming may ask for more epochs, and starts from a checkpoint that is checked itself.
-        if not resume:
-            raise
-    if summary is not None:
-        return summary, None
-    if unfinished and not resume and not overwrite:
-        raise MismatchError(
-            f"{stage.folder} holds an unfinished training; give --resume to go on with it, or "
-            f"--overwrite to start again"
-        )
-    stage.check_writable()
-    try:
-        found = _load_resumable(stage) if resume and unfinished else None
-    except MismatchError:
-        if not overwrite:
-            raise
-    return None, found
-
-
-def _load_resumable(stage: "Stage") -> Checkpoint:
-    """Read the last checkpoint of a training that is to go on as `stage` asks.
-
-    Where the learning rate is constant, more epochs may be asked for than at first. Raises
-    FileError where it is damaged, MismatchError where it was made otherwise.
-    """
-    checkpoint = load_checkpoint(stage.folder / runs.LAST)
-    made, asked = checkpoint.settings, stage.settings
-    if asked["training"]["schedule"] == "constant":
-        epochs = {"epochs": asked["training"]["epochs"]}
-        made = {**made, "training": {**made["training"], **epochs}}
-    difference = difference_of(
-        {"settings": made, "inputs": checkpoint.inputs},
-        {"settings": asked, "inputs": stage.inputs},
-    )
-    if checkpoint.training is None:
-        difference = "no training state in it"
-    elif checkpoint.training["epoch"] > asked["training"]["epochs"]:
-        difference = f"{checkpoint.training['epoch']} epochs are done already"
-    if difference:
-        raise MismatchError(
-            f"{checkpoint.path} cannot go on: it was made otherwise ({difference}); give "
-            f"--overwrite to start again"
-        )
-    return replace(checkpoint, settings=asked)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

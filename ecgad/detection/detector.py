@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from ecgad.artifacts import files, runs
-from ecgad.artifacts.checkpoint import Checkpoint, load_tensors, restore_model, save_tensors
+from ecgad.artifacts.checkpoint import Checkpoint, restore_model
+from ecgad.artifacts.tensors import load_tensors, save_tensors
 from ecgad.config.data import ScalingConfig
 from ecgad.config.evaluation import EvaluationConfig
 from ecgad.config.loading import validated

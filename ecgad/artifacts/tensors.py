@@ -1,0 +1,42 @@
+"""Tensors and plain values in one file, written by `torch.save`, read without pickled code."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ecgad.artifacts import files
+from ecgad.errors import FileError
+
+
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values, for `torch.load` with `weights_only=True`."""
+    import torch
+
+    # Not straight into the file: PyTorch would hide that a disk is full.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    files.save_bytes(path, buffer.getvalue())
+
+
+def load_tensors(path: Path, what: str, number: int, again: str) -> dict[str, Any]:
+    """Read what `save_tensors` wrote, on the CPU.
+
+    what: what the file is to be. number: of the form that it has to say it has. again: how to
+    make it anew. Raises FileError where it is damaged or of another form.
+    """
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises what it will: RuntimeError, EOFError, UnpicklingError
+        reason = (str(error) or type(error).__name__).splitlines()[0][:150]
+        raise FileError(
+            f"{path} is damaged or no {what} ({reason}); restore it, or {again}"
+        ) from None
+    found = content.pop("format", None) if isinstance(content, dict) else None
+    if found != number:
+        raise FileError(
+            f"{path} is no {what} of format {number}, which this version of ecgad reads, but of "
+            f"format {found}; {again}"
+        )
+    return content
