@@ -23,7 +23,7 @@ class GrowingArray:
     """A `.npy` file that grows along its first axis, so that it need not fit into memory."""
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
-        """path: where the file will be."""
+        """Begin an array. path: where the file will be."""
         self.file = file
         self.path = path
         self.length = 0

@@ -21,9 +21,9 @@ ALL = ("*",)
 class Node:
     """A stage in the graph.
 
-    folder: the attribute of `Place` that says where it writes. settings: the attribute of the
-    experiment that it depends on. needs: outputs of earlier stages that it reads. done: what is
-    said where it has nothing to do.
+    folder: `processed_dir` or `run_dir`, where it writes. settings: the attribute of the experiment
+    that says what it depends on. needs: outputs of earlier stages that it reads. done: what is said
+    where it has nothing to do.
     """
 
     script: str

@@ -22,7 +22,7 @@ class RecordLists(Section):
 
 
 class SplitConfig(Section):
-    """How beats are dealt to training, validation and test."""
+    """How beats are assigned to training, validation and test."""
 
     method: Literal["random", "source", "patients", "records"] = Field(
         "random",
@@ -45,7 +45,7 @@ class SplitConfig(Section):
     )
     records: RecordLists | None = Field(None, description="of method records")
     allow_patient_overlap: bool = Field(
-        False, description="whether beats of one patient may be on two sides"
+        False, description="whether beats of one patient may be in two splits"
     )
 
     @model_validator(mode="after")

@@ -36,7 +36,7 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """YAML text as plain Python values. Raises ConfigError, naming `where` and the line."""
+    """Read YAML text as plain Python values. Raises ConfigError, with `where` and the line."""
     try:
         return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
@@ -49,7 +49,7 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The sections of a config file, as plain values. Raises ConfigError, with the nearest name."""
+    """Read the sections of a config file, as plain values. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -73,19 +73,19 @@ def override(settings: dict[str, Any], change: str) -> None:
     if not equals or not key:
         raise ConfigError(f"--set {change}: write SECTION.KEY=VALUE")
     *sections, last = key.split(".")
-    place = settings
+    inner = settings
     for section in sections:
-        below = place.get(section)
         # A section that the file leaves empty reads as null.
-        place[section] = {} if below is None else below
-        if not isinstance(place[section], dict):
+        if inner.get(section) is None:
+            inner[section] = {}
+        inner = inner[section]
+        if not isinstance(inner, dict):
             raise ConfigError(f"--set {change}: {section} is not a section")
-        place = place[section]
-    place[last] = parse_yaml(text, f"--set {change}")
+    inner[last] = parse_yaml(text, f"--set {change}")
 
 
 def validated(section: type[M], settings: Mapping[str, Any], prefix: str = "") -> M:
-    """A section from plain values. prefix: of its keys. Raises ConfigError, in one line."""
+    """Return a section from plain values. prefix: of its keys. Raises ConfigError, in one line."""
     try:
         return section.model_validate(settings)
     except ValidationError as error:

@@ -45,7 +45,7 @@ class BeatFormat:
     segmentation: SegmentationConfig | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON or a checkpoint."""
+        """Return plain values, for JSON or a checkpoint."""
         segmentation = self.segmentation and self.segmentation.model_dump(mode="json")
         return {
             **asdict(replace(self, segmentation=None)),
@@ -56,7 +56,7 @@ class BeatFormat:
 
     @classmethod
     def from_dict(cls, known: Mapping[str, Any]) -> Self:
-        """The format of `to_dict`. Raises ValueError, KeyError or TypeError where it is none."""
+        """Return the format of `to_dict`. Raises ValueError, KeyError or TypeError."""
         segmentation = known["segmentation"]
         return cls(
             leads=tuple(known["leads"]),
@@ -112,12 +112,12 @@ class Beats:
         return {name: array for name, array in arrays.items() if array is not None}
 
     def take(self, indices: np.ndarray) -> "Beats":
-        """The beats at these indices, in this order."""
+        """Return the beats at these indices, in this order."""
         return self._with({name: read_rows(a, indices) for name, a in self.per_beat.items()})
 
     @staticmethod
     def concatenate(parts: Sequence["Beats"]) -> "Beats":
-        """Beats of one source, one part after the other."""
+        """Join beats of one source, one part after the other."""
         arrays = [part.per_beat for part in parts]
         joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
         return parts[0]._with(joined)

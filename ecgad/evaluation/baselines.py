@@ -81,7 +81,7 @@ def _in_blocks(score: Score, beats: Beats) -> np.ndarray:
 
 
 def _pca(fitted: np.ndarray, seed: int) -> Score:
-    """The mean squared error of reconstruction from the first principal components."""
+    """Take the mean squared error of reconstruction from the first principal components."""
     from sklearn.decomposition import PCA
 
     n_components = min(COMPONENTS, *fitted.shape)
@@ -96,7 +96,7 @@ def _pca(fitted: np.ndarray, seed: int) -> Score:
 
 
 def _knn(fitted: np.ndarray, _seed: int) -> Score:
-    """The mean Euclidean distance to the nearest training normals."""
+    """Take the mean Euclidean distance to the nearest training normals."""
     from sklearn.neighbors import NearestNeighbors
 
     n_neighbors = min(NEIGHBOURS, len(fitted))
@@ -133,7 +133,7 @@ TITLES = {
 
 
 def subsampling_words(baselines: Mapping[str, Mapping[str, float]]) -> str:
-    """Which baselines were fitted on a part of the training normals; empty where none was."""
+    """Say which baselines were fitted on a part of the training normals; empty where none was."""
     parts: Sequence[str] = [
         f"{TITLES[name]} on {entry['n_fitted']:,}"
         for name, entry in baselines.items()

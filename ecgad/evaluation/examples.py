@@ -14,16 +14,16 @@ N_ENCODED = 5000
 def choose_examples(
     scores: np.ndarray, beats: Beats, threshold: Threshold
 ) -> dict[str, np.ndarray]:
-    """Places of telling beats, by kind, the most telling first; at most N_EXAMPLES of each.
+    """Choose telling beats, by kind, the most telling first; at most N_EXAMPLES of each.
 
-    scores: (n_beats,). `normal` and `anomalous` are typical ones, with scores near the median of
-    their class, the classes of anomaly taking turns. `false_alarm` and `missed` are the verdicts
-    that are wrong: `_worst` by the furthest, `_mildest` by the least. Without labels there are the
-    beats of `lowest` and `highest` score instead.
+    Returns their indices. scores: (n_beats,). `normal` and `anomalous` are typical ones, with
+    scores near the median of their class, the classes of anomaly taking turns. `false_alarm` and
+    `missed` are called wrongly: `_worst` by the furthest, `_mildest` by the least. Without labels
+    there are the beats of `lowest` and `highest` score instead.
     """
     if beats.labels is None:
-        places = np.arange(len(scores))
-        return {"lowest": _lowest(places, scores), "highest": _lowest(places, -scores)}
+        indices = np.arange(len(scores))
+        return {"lowest": _lowest(indices, scores), "highest": _lowest(indices, -scores)}
     labels, symbols = np.asarray(beats.labels), np.asarray(beats.symbols)
     flagged = threshold.predict(scores) == ANOMALOUS
     false_alarms = np.flatnonzero(flagged & (labels == NORMAL))
@@ -48,26 +48,26 @@ def choose_examples(
 
 
 def choose_to_encode(beats: Beats) -> np.ndarray:
-    """Places of the beats whose codes are kept: evenly spaced, at most N_ENCODED."""
+    """Return the indices of the beats whose codes are kept: evenly spaced, at most N_ENCODED."""
     n = min(len(beats), N_ENCODED)
     return np.linspace(0, len(beats) - 1, n).round().astype(int)
 
 
-def _lowest(places: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The N_EXAMPLES of the places with the lowest values, the lowest first."""
-    if len(places) > N_EXAMPLES:
+def _lowest(indices: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the N_EXAMPLES of the indices with the lowest values, the lowest first."""
+    if len(indices) > N_EXAMPLES:
         few = values <= np.partition(values, N_EXAMPLES - 1)[N_EXAMPLES - 1]
-        places, values = places[few], values[few]
-    return places[np.argsort(values, kind="stable")][:N_EXAMPLES]
+        indices, values = indices[few], values[few]
+    return indices[np.argsort(values, kind="stable")][:N_EXAMPLES]
 
 
-def _nearest_median(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
-    distances = scores[places]
+def _nearest_median(scores: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    distances = scores[indices]
     distances -= np.median(distances)
-    return _lowest(places, np.abs(distances, out=distances))
+    return _lowest(indices, np.abs(distances, out=distances))
 
 
 def _in_turns(groups: list[np.ndarray]) -> np.ndarray:
-    """The first of each group, then the second of each, and so on; N_EXAMPLES in all."""
+    """Take the first of each group, then the second of each, and so on; N_EXAMPLES in all."""
     turns = [group[turn] for turn in range(N_EXAMPLES) for group in groups if turn < len(group)]
     return np.array(turns[:N_EXAMPLES])

@@ -4,10 +4,10 @@ import numpy as np
 
 
 def match_beats(reference: np.ndarray, found: np.ndarray, tolerance: float) -> np.ndarray:
-    """As many one-to-one pairs of beats as there can be that lie within a tolerance.
+    """Match beats one to one within a tolerance, in as many pairs as there can be.
 
     reference, found: samples (n,), ascending. tolerance: in samples, reached or not. Returns
-    places in both, int64 (n_pairs, 2), ascending. The first beat still free takes the first that
+    indices of both, int64 (n_pairs, 2), ascending. The first beat still free takes the first that
     it reaches, which leaves most to those after it; wfdb's `compare_annotations` takes the
     nearest, and so at times leaves two where there could be a pair.
     """

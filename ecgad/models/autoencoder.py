@@ -28,13 +28,13 @@ class Autoencoder(nn.Module):
         return [self]
 
     def encode(self, beats: Tensor) -> Tensor:
-        """Codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
+        """Return codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
         return self.encoder(beats)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
+        """Return beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
         return self.decoder(codes)
 
     def forward(self, beats: Tensor) -> Tensor:
-        """Reconstructions, of the shape of `beats`."""
+        """Return reconstructions, of the shape of `beats`."""
         return self.decode(self.encode(beats))

@@ -26,11 +26,11 @@ class Ensemble(Autoencoder):
         return [network for network in self.networks if isinstance(network, Autoencoder)]
 
     def encode(self, beats: Tensor) -> Tensor:
-        """Codes of all members, (n_beats, n_members * code_size)."""
+        """Return the codes of all members, (n_beats, n_members * code_size)."""
         return torch.cat([member.encode(beats) for member in self.members], dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """The mean of what the members make of their own codes."""
+        """Return the mean of what the members make of their own codes."""
         parts = codes.chunk(len(self.networks), dim=1)
         made = [member.decode(part) for member, part in zip(self.members, parts, strict=True)]
         return torch.stack(made).mean(dim=0)

@@ -36,7 +36,7 @@ class LstmAutoencoder(Autoencoder):
         self.to_patch = nn.Linear(hidden_size, width)
 
     def encode(self, beats: Tensor) -> Tensor:
-        """Codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
+        """Return codes (n_beats, code_size) of beats (n_beats, n_leads, n_samples)."""
         beats = functional.pad(
             beats, (0, self.n_steps * self.patch_size - self.n_samples), mode="replicate"
         )
@@ -45,7 +45,7 @@ class LstmAutoencoder(Autoencoder):
         return self.to_code(hidden[-1])
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
+        """Return beats (n_beats, n_leads, n_samples) from codes (n_beats, code_size)."""
         hidden, _ = self.decoder(codes.unsqueeze(1).expand(-1, self.n_steps, -1))
         patches = self.to_patch(hidden).unflatten(2, (self.n_leads, self.patch_size))
         return patches.transpose(1, 2).flatten(2)[:, :, : self.n_samples]

@@ -17,7 +17,7 @@ NOTCH_QUALITY = 30.0
 
 
 def fill_gaps(leads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leads (n_leads, n_samples) with missing samples interpolated, and where they were missing.
+    """Interpolate missing samples of leads (n_leads, n_samples); return where they were as well.
 
     Filters would spread a NaN over the whole recording. The second array is bool, (n_samples,).
     """
@@ -31,7 +31,7 @@ def fill_gaps(leads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def flat_samples(leads: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Where a lead keeps one value for FLAT_SECONDS or longer, bool (n_samples,).
+    """Return where a lead keeps one value for FLAT_SECONDS or longer, bool (n_samples,).
 
     Sought before filtering, which leaves ripples there.
     """
@@ -45,7 +45,7 @@ def flat_samples(leads: np.ndarray, sampling_rate: float) -> np.ndarray:
 
 
 def filter_leads(leads: np.ndarray, sampling_rate: float, config: FilterConfig) -> np.ndarray:
-    """Band-pass and notch with zero phase: leads float (n_leads, n_samples), in and out.
+    """Apply band-pass and notch with zero phase to leads, float (n_leads, n_samples).
 
     Raises ConfigError where an edge is not below half the sampling rate (in Hz).
     """
@@ -65,14 +65,14 @@ def filter_leads(leads: np.ndarray, sampling_rate: float, config: FilterConfig) 
 
 
 def resample(leads: np.ndarray, ratio: Fraction) -> np.ndarray:
-    """Leads (n_leads, n_samples) at `ratio` times their sampling rate, by a polyphase filter."""
+    """Resample leads (n_leads, n_samples) to `ratio` times their rate, by a polyphase filter."""
     if ratio == 1:
         return leads
     return signal.resample_poly(leads, ratio.numerator, ratio.denominator, axis=1)
 
 
 def resampling_ratio(sampling_rate: float, wanted: float) -> Fraction:
-    """The ratio of two sampling rates (Hz), in numbers small enough for a polyphase filter.
+    """Return the ratio of two sampling rates (Hz), in numbers that suit a polyphase filter.
 
     Where it is not exact, sample numbers have to be reckoned by it too, or they drift away.
     """

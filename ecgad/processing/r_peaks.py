@@ -49,7 +49,7 @@ BATCH = 4096  # beats located at a time, which bounds memory
 class RPeaks:
     """The R peaks of a recording.
 
-    samples: int64, (n_peaks,), ascending, at the recording's own rate. unreadable: stretches
+    samples: int64, (n_peaks,), ascending, at the recording's own rate. unreadable: intervals
     [start, stop), in samples, without a usable lead; no peak lies in them.
     """
 
@@ -58,7 +58,7 @@ class RPeaks:
 
 
 def find_r_peaks(signals: np.ndarray, sampling_rate: float) -> RPeaks:
-    """The R peaks of a recording of one or several leads.
+    """Find the R peaks of a recording of one or several leads.
 
     signals: float, (n_leads, n_samples), in mV or any other unit; what is missing is NaN.
     sampling_rate: in Hz, 100 or more.
@@ -99,8 +99,8 @@ def find_r_peaks(signals: np.ndarray, sampling_rate: float) -> RPeaks:
         if not lead_usable.any():
             continue
         height, regularity = _heights(envelope, lead_usable, block)
-        relative = envelope / _spread(height, block, n_working)
-        weight = _spread(lead_usable * contrast * regularity, block, n_working)
+        relative = envelope / _interpolated(height, block, n_working)
+        weight = _interpolated(lead_usable * contrast * regularity, block, n_working)
         # Capped, so that an artefact in one lead outvotes no other.
         total += weight * np.minimum(relative, 1)
         weights += weight
@@ -117,7 +117,7 @@ def find_r_peaks(signals: np.ndarray, sampling_rate: float) -> RPeaks:
 
 
 def _sound_blocks(lead: np.ndarray, n_blocks: int, size: int) -> np.ndarray:
-    """Blocks (n_blocks,) where a lead is there, moves and keeps off the rails."""
+    """Return the blocks, bool (n_blocks,), where a lead is there, moves and keeps off the rails."""
     blocks = lead[: n_blocks * size].reshape(n_blocks, size)
     finite = np.isfinite(blocks)
     missing = finite.mean(axis=1) < MIN_FINITE
@@ -144,7 +144,7 @@ def _sound_blocks(lead: np.ndarray, n_blocks: int, size: int) -> np.ndarray:
 
 
 def _bridged(lead: np.ndarray, sound: np.ndarray, size: int) -> np.ndarray:
-    """A lead, (n_samples,), with straight lines over what is missing or unsound."""
+    """Draw straight lines over what is missing or unsound in a lead, (n_samples,)."""
     good = np.isfinite(lead)
     good[: len(sound) * size] &= np.repeat(sound, size)
     if good.all():
@@ -154,14 +154,14 @@ def _bridged(lead: np.ndarray, sound: np.ndarray, size: int) -> np.ndarray:
 
 
 def _envelope(lead: np.ndarray, rate: float) -> np.ndarray:
-    """How strong QRS complexes are in a lead, (n,), at the working rate."""
+    """Return how strong QRS complexes are in a lead, (n,), at the working rate."""
     band = signal.butter(2, QRS_BAND, "bandpass", fs=rate, output="sos")
     filtered = np.abs(signal.sosfiltfilt(band, lead))
     return ndimage.uniform_filter1d(filtered, round(SMOOTHING * rate))
 
 
 def _contrast(envelope: np.ndarray, n_blocks: int, block: int) -> np.ndarray:
-    """How far the peaks of an envelope stand out from its floor, (n_blocks,)."""
+    """Return how far the peaks of an envelope stand out from its floor, (n_blocks,)."""
     blocks = envelope[: n_blocks * block].reshape(n_blocks, block)
     peaks = ndimage.maximum_filter1d(blocks.max(axis=1), WINDOW)
     # Low quartiles, for fast wide complexes leave little between them.
@@ -171,13 +171,13 @@ def _contrast(envelope: np.ndarray, n_blocks: int, block: int) -> np.ndarray:
 
 
 def _noise(noise: np.ndarray) -> np.ndarray:
-    """Blocks of noise, their neighbours, and what is left between or beside them for too short."""
+    """Add to blocks of noise their neighbours, and what between or beside them is too short."""
     padded = np.pad(ndimage.binary_dilation(noise), MIN_READABLE, constant_values=noise.any())
     return ndimage.binary_closing(padded, np.ones(MIN_READABLE))[MIN_READABLE:-MIN_READABLE]
 
 
 def _heights(envelope: np.ndarray, usable: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """How high a lead's lower complexes are, and how regular all are from 0 to 1, by block."""
+    """Return how high a lead's lower complexes are, and how regular all are (0 to 1), by block."""
     tops = envelope[: len(usable) * block].reshape(len(usable), block).max(axis=1)
     peaks = ndimage.maximum_filter1d(np.where(usable, tops, 0), WINDOW)[usable]
     low, high = (ndimage.percentile_filter(peaks, part, size=HEIGHT_WINDOW) for part in (20, 80))
@@ -186,18 +186,18 @@ def _heights(envelope: np.ndarray, usable: np.ndarray, block: int) -> tuple[np.n
     return np.interp(every, indices, low), np.interp(every, indices, (low / high) ** 2)
 
 
-def _spread(values: np.ndarray, block: int, n: int) -> np.ndarray:
-    """Values of blocks as values of n working samples, straight lines between their middles."""
+def _interpolated(values: np.ndarray, block: int, n: int) -> np.ndarray:
+    """Interpolate values of blocks to n working samples, linearly between their middles."""
     return np.interp(np.arange(n), np.arange(len(values)) * block + (block - 1) / 2, values)
 
 
 def _beats(average: np.ndarray, readable: np.ndarray, block: int, rate: float) -> np.ndarray:
-    """Middles of the QRS complexes, int64 (n_beats,), at the working rate."""
+    """Find the middles of the QRS complexes, int64 (n_beats,), at the working rate."""
     n_blocks = len(readable)
     peaks, _ = signal.find_peaks(average, distance=round(REFRACTORY * rate))
     peaks = peaks[readable[np.minimum(peaks // block, n_blocks - 1)]]
     medians = np.median(average[: n_blocks * block].reshape(n_blocks, block), axis=1)
-    noise = _spread(ndimage.median_filter(medians, NOISE_WINDOW), block, len(average))
+    noise = _interpolated(ndimage.median_filter(medians, NOISE_WINDOW), block, len(average))
     clear = average[peaks] - noise[peaks]
 
     beats = peaks[clear > THRESHOLD]
@@ -217,7 +217,7 @@ def _beats(average: np.ndarray, readable: np.ndarray, block: int, rate: float) -
 def _locate(
     signals: np.ndarray, middles: np.ndarray, usable: np.ndarray, size: int, sampling_rate: float
 ) -> np.ndarray:
-    """R peaks, int64 (n_beats,), near the middles of their complexes, at the recording's rate."""
+    """Find R peaks, int64 (n_beats,), near the middles of complexes, at the recording's rate."""
     lead_of = usable[:, np.minimum(middles // size, usable.shape[1] - 1)].argmax(axis=0)
     search = round(PEAK_SEARCH * sampling_rate)
     around = np.arange(-round(BASELINE * sampling_rate), round(BASELINE * sampling_rate) + 1)

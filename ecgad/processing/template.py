@@ -8,7 +8,7 @@ TEMPLATE_STEP = 25
 
 
 def templates(beats: np.ndarray) -> np.ndarray:
-    """The template at each beat, float32, of the shape (n_beats, n_leads, n_samples) of `beats`.
+    """Return the template at each beat, float32, of the shape (n_beats, n_leads, n_samples).
 
     beats: of one record, in time. Each sample of a template is the median over the TEMPLATE_BEATS
     beats around the beat, or around another less than TEMPLATE_STEP beats away; fewer in a record

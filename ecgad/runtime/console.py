@@ -33,7 +33,7 @@ class Console:
             self._stderr.print(message)
 
     def counted(self, parts: Iterable[T], total: int, unit: str) -> Iterator[T]:
-        """The parts, with a sign of how many of them have come."""
+        """Pass the parts on, and show how many of them have come."""
         with self.progress(0, total, unit) as show:
             for number, part in enumerate(parts, 1):
                 yield part
@@ -41,7 +41,7 @@ class Console:
 
     @contextmanager
     def progress(self, done: int, total: int, unit: str) -> Iterator[Show]:
-        """A function that shows how many of `total` units are done, and some words on the last.
+        """Show how many of `total` units are done, by a function that also takes some words.
 
         A bar on a terminal; elsewhere about ten lines in all.
         """

@@ -14,7 +14,7 @@ U = TypeVar("U")
 
 
 def read_rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
-    """A copy of rows of an array; of a memory-mapped one, the pages read do not stay in memory."""
+    """Copy rows of an array; of a memory-mapped one, the pages read do not stay in memory."""
     in_file = isinstance(array, np.memmap) and array.filename is not None
     if not in_file or not array.flags.c_contiguous:
         return np.array(array[rows])
@@ -42,7 +42,7 @@ def read_rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
 
 
 def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """`read` of each item, in order, where a thread is one item ahead."""
+    """Give `read(item)` of each item, in order; a thread is one item ahead."""
     with ThreadPoolExecutor(1) as reader:
         ahead: Future[U] | None = None
         for item in items:

@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl
 def in_order(
     function: Callable[..., T], calls: Iterable[tuple], jobs: int | None = None
 ) -> Iterator[T]:
-    """The results of `function(*call)`, in the order of the calls.
+    """Give the results of `function(*call)`, in the order of the calls.
 
     jobs: how many processes; None: as many as there are cores. Only a few calls are ever waiting,
     so that memory does not grow with their number. What a call raises is raised here; UserError

@@ -31,7 +31,7 @@ class Threshold:
     n: int
 
     def predict(self, scores: np.ndarray) -> np.ndarray:
-        """Labels, int8 (n_beats,), of scores (n_beats,)."""
+        """Return labels, int8 (n_beats,), of scores (n_beats,)."""
         return np.where(scores > self.value, np.int8(ANOMALOUS), np.int8(NORMAL))
 
 
@@ -41,7 +41,7 @@ def choose_threshold(
     validation_scores: np.ndarray,
     validation_labels: np.ndarray | None,
 ) -> Threshold:
-    """The threshold that the config asks for.
+    """Choose the threshold that the config asks for.
 
     train_scores: of the normal training beats. validation_labels: None where there are none; then
     all validation beats are taken for normal. Raises ConfigError where a method needs labels, or
@@ -78,7 +78,7 @@ def choose_threshold(
 
 
 def conformal(scores: np.ndarray, rate: float) -> float:
-    """The threshold of split-conformal prediction (Vovk et al. 2005; Lei et al. 2018).
+    """Return the threshold of split-conformal prediction (Vovk et al. 2005; Lei et al. 2018).
 
     scores: (n_beats,), of normal beats that were not trained on. Of a further normal beat that is
     exchangeable with them, the probability to score above it is at most `rate`, and, where no
@@ -98,7 +98,7 @@ def conformal(scores: np.ndarray, rate: float) -> float:
 
 
 def false_alarms_allowed(rate: float, n_chosen_on: int, n: int) -> tuple[float, float]:
-    """Between which rates 95% of the false-alarm rates over `n` normal beats lie.
+    """Return between which rates 95% of the false-alarm rates over `n` normal beats lie.
 
     Where the threshold is conformal, from `n_chosen_on` beats exchangeable with these: the number
     of alarms is beta-binomial (Angelopoulos & Bates 2023, section 3.2).
@@ -111,7 +111,7 @@ def false_alarms_allowed(rate: float, n_chosen_on: int, n: int) -> tuple[float, 
 
 
 def peaks_over_threshold(scores: np.ndarray, rate: float) -> float:
-    """The threshold that a share `rate` of normal beats should exceed, from the tail's shape.
+    """Return the threshold that a share `rate` of normal beats exceeds, by the tail's shape.
 
     A generalised Pareto distribution is fitted, by maximum likelihood, to how far scores (n_beats,)
     exceed their TAIL_LEVEL quantile, and gives rates too small to count (Pickands 1975; Siffer et
@@ -138,7 +138,7 @@ def peaks_over_threshold(scores: np.ndarray, rate: float) -> float:
 
 
 def best_threshold(scores: np.ndarray, labels: np.ndarray, criterion: str) -> float:
-    """The threshold with the highest `best_accuracy`, `best_f1` or `youden` on these beats.
+    """Return the threshold with the highest `best_accuracy`, `best_f1` or `youden` here.
 
     scores, labels: (n_beats,), both classes among them. Youden's index is sensitivity plus
     specificity less 1 (Youden 1950). Candidates lie halfway between neighbouring scores, and
@@ -172,7 +172,7 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray, criterion: str) -> fl
 
 
 def provenance(threshold: dict[str, Any]) -> str:
-    """How a threshold, as in `metrics.json`, was chosen, in words."""
+    """Say how a threshold, as in `metrics.json`, was chosen."""
     words = threshold["method"]
     if threshold["parameters"]:
         values = ", ".join(f"{name} {value:g}" for name, value in threshold["parameters"].items())

@@ -49,16 +49,17 @@ class Normals(Protocol):
     def batches(
         self, size: int, generator: torch.Generator, kept: Tensor | None = None
     ) -> Iterator[Batch]:
-        """All beats once, in random order; of them, the places `kept` (ascending), where given."""
+        """Give all beats once, in random order, or those at the indices `kept`, ascending."""
 
     def chunks(self) -> Iterator[Tensor]:
-        """This rank's beats in order, at most CHUNK at a time."""
+        """Give this rank's beats in order, at most CHUNK at a time."""
 
 
 class Held:
     """Normal beats on the device, of which a batch is picked by index.
 
-    beats: this rank's, float32, (n_own, n_leads, n_samples), from the place `first` on of `n`.
+    beats: this rank's, float32, (n_own, n_leads, n_samples). first: the index of the first of them
+    among the `n` of all ranks.
     """
 
     def __init__(self, beats: Tensor, first: int = 0, n: int | None = None) -> None:
@@ -69,18 +70,18 @@ class Held:
     def batches(
         self, size: int, generator: torch.Generator, kept: Tensor | None = None
     ) -> Iterator[Batch]:
-        """As of `Normals`."""
+        """Give batches, as `Normals` says."""
         kept = torch.arange(self.n) if kept is None else kept
         order = kept[torch.randperm(len(kept), generator=generator)]
-        for places in order.to(self.beats.device).split(size):
+        for indices in order.to(self.beats.device).split(size):
             if len(self.beats) == self.n:
-                yield Batch(self.beats[places], None, len(places))
+                yield Batch(self.beats[indices], None, len(indices))
                 continue
-            own = (places >= self.first) & (places < self.first + len(self.beats))
-            yield Batch(self.beats[places[own] - self.first], own, len(places))
+            own = (indices >= self.first) & (indices < self.first + len(self.beats))
+            yield Batch(self.beats[indices[own] - self.first], own, len(indices))
 
     def chunks(self) -> Iterator[Tensor]:
-        """As of `Normals`."""
+        """Give chunks, as `Normals` says."""
         return iter(self.beats.split(CHUNK))
 
 
@@ -91,7 +92,7 @@ class Streamed:
     """
 
     def __init__(self, beats: Beats, device: torch.device, budget: int) -> None:
-        """budget: bytes that the beats in memory may take."""
+        """Look at which beats are normal. budget: bytes that the beats in memory may take."""
         self.file = beats.waveforms
         self.device = device
         labels = np.zeros(len(beats), np.int8) if beats.labels is None else beats.labels
@@ -102,49 +103,49 @@ class Streamed:
         counts = np.add.reduceat(self.normal, starts, dtype=np.int64)
         ends = np.cumsum(counts)
         self.n = int(ends[-1])
-        # Of each block, its places among all normals, and whether it is of this rank's share.
-        self.places = list(zip(ends - counts, ends, strict=True))
+        # Of each block, its span among all normals, and whether it is of this rank's share.
+        self.spans = list(zip(ends - counts, ends, strict=True))
         self.own = np.arange(len(starts)) * processes.SIZE // len(starts) == processes.RANK
 
     def batches(
         self, size: int, generator: torch.Generator, kept: Tensor | None = None
     ) -> Iterator[Batch]:
-        """As of `Normals`."""
+        """Give batches, as `Normals` says."""
         wanted = np.full(self.n, kept is None)
         if kept is not None:
             wanted[kept.numpy()] = True
-        order = torch.randperm(len(self.places), generator=generator).split(BLOCKS)
+        order = torch.randperm(len(self.spans), generator=generator).split(BLOCKS)
         beats, own = self._read([], wanted)
         for more, more_own in read_ahead(lambda part: self._read(part.tolist(), wanted), order):
             beats, own = torch.cat([beats, more]), torch.cat([own, more_own])
             del more
-            # Of each beat that some rank has, its place among those of this one.
+            # Of each beat that some rank has, its index among those of this one.
             held = own.cumsum(0) - 1
             *parts, rest = torch.randperm(len(own), generator=generator).split(size)
-            for places in parts:
-                of_batch = own[places]
+            for indices in parts:
+                of_batch = own[indices]
                 yield Batch(
-                    beats[held[places[of_batch]].to(self.device)],
+                    beats[held[indices[of_batch]].to(self.device)],
                     None if of_batch.all() else of_batch.to(self.device),
-                    len(places),
+                    len(indices),
                 )
             beats, own = beats[held[rest[own[rest]]].to(self.device)], own[rest]
         yield Batch(beats, None if own.all() else own.to(self.device), len(own))
 
     def chunks(self) -> Iterator[Tensor]:
-        """As of `Normals`."""
+        """Give chunks, as `Normals` says."""
         wanted = np.ones(self.n, bool)
         blocks = [[block] for block in np.flatnonzero(self.own).tolist()]
         for beats, _ in read_ahead(lambda block: self._read(block, wanted), blocks):
             yield from beats.split(CHUNK)
 
     def _read(self, blocks: list[int], wanted: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Of the wanted beats of some blocks, those of this rank, and which of them these are."""
+        """Read this rank's of the wanted beats of some blocks, and say which of them these are."""
         rows, own = [np.empty(0, int)], [np.empty(0, bool)]
         for block in blocks:
             begin = block * self.rows
             normal = begin + np.flatnonzero(self.normal[begin : begin + self.rows])
-            chosen = normal[wanted[slice(*self.places[block])]]
+            chosen = normal[wanted[slice(*self.spans[block])]]
             own.append(np.full(len(chosen), self.own[block]))
             if self.own[block]:
                 rows.append(chosen)
@@ -153,8 +154,8 @@ class Streamed:
 
 
 def feed(train: Beats, validation: Beats, device: torch.device, budget: int) -> list[Normals]:
-    """The normal beats of both splits: held on the device, or streamed where they take more bytes
-    than `budget`. Raises ConfigError where there are fewer of them than ranks.
+    """Feed the normal beats of both splits: held on the device, or streamed where they take more
+    bytes than `budget`. Raises ConfigError where there are fewer of them than ranks.
     """
     splits = (train, validation)
     fewest = min(len(beats.normals) for beats in splits)
@@ -167,8 +168,8 @@ def feed(train: Beats, validation: Beats, device: torch.device, budget: int) -> 
         return [Streamed(beats, device, budget) for beats in splits]
     held: list[Normals] = []
     for beats in splits:
-        places = beats.normals
-        first, last = processes.shard(len(places))
-        own = torch.from_numpy(read_rows(beats.waveforms, places[first:last]))
-        held.append(Held(own.to(device), first, len(places)))
+        indices = beats.normals
+        first, last = processes.shard(len(indices))
+        own = torch.from_numpy(read_rows(beats.waveforms, indices[first:last]))
+        held.append(Held(own.to(device), first, len(indices)))
     return held

@@ -44,7 +44,7 @@ class TrainingState:
         return self.history[self.best_epoch - 1]["validation_loss"]
 
     def finished(self, config: TrainingConfig) -> bool:
-        """Whether all epochs are done, or `patience` of them without a lower validation loss."""
+        """Return whether all epochs are done, or `patience` of them lowered no validation loss."""
         patience = config.patience
         impatient = patience is not None and self.epoch - self.best_epoch >= patience
         return self.epoch >= config.epochs or impatient
@@ -59,13 +59,14 @@ class Objective(nn.Module):
         self.loss_of = LOSSES[loss]
         self.mixed = mixed
 
-    def forward(self, seen: Tensor, beats: Tensor, n: int) -> Tensor:
-        """The part in the loss of `beats`, of a batch of `n`, made from what is `seen` of them.
+    def forward(self, inputs: Tensor, beats: Tensor, n: int) -> Tensor:
+        """Return the part that `beats` have in the loss of a batch of `n`.
 
-        seen, beats: (n_beats, n_leads, n_samples).
+        inputs: what the network reads, the beats or noisy ones. inputs, beats: (n_beats, n_leads,
+        n_samples).
         """
         with torch.autocast(beats.device.type, torch.bfloat16, enabled=self.mixed):
-            made = [member(seen) for member in self.model.members]
+            made = [member(inputs) for member in self.model.members]
         # Members share the batch; the gradient of each is that of its own loss.
         losses = [self.loss_of(member.float(), beats, reduction="sum") for member in made]
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
@@ -123,14 +124,14 @@ def fit(
         model.train()
         total = torch.zeros((), dtype=torch.float64, device=device)
         for batch in train.batches(config.batch_size, generator, kept):
-            seen = batch.beats
+            inputs = batch.beats
             if config.input_noise:
                 # Drawn for the whole batch, so that it does not depend on the ranks.
-                noise = torch.empty((batch.n, *seen.shape[1:]), device=device)
+                noise = torch.empty((batch.n, *inputs.shape[1:]), device=device)
                 noise.normal_(generator=noise_generator)
                 own = noise if batch.own is None else noise[batch.own]
-                seen = batch.beats + config.input_noise * own
-            loss = objective(seen, batch.beats, batch.n)
+                inputs = batch.beats + config.input_noise * own
+            loss = objective(inputs, batch.beats, batch.n)
             # Ranks average their gradients, and this is to be the sum.
             (loss * processes.SIZE if processes.SIZE > 1 else loss).backward()
             if config.gradient_clip is not None:
@@ -168,7 +169,7 @@ def fit(
 
 
 def mixes(config: TrainingConfig, model: Autoencoder) -> bool:
-    """Whether the network is computed in bfloat16; weights, loss and validation never are.
+    """Return whether the network is computed in bfloat16; weights, loss and validation never are.
 
     `auto` does so where docs/performance.md shows that it pays: for the CNN, on processors that
     multiply matrices of bfloat16.
@@ -182,7 +183,7 @@ def mixes(config: TrainingConfig, model: Autoencoder) -> bool:
 
 @torch.no_grad()
 def best_reconstructed(model: Autoencoder, beats: Normals, loss: str, n: int) -> Tensor:
-    """Places, in order, of the `n` of the beats (n_beats, n_leads, n_samples) with the lowest loss.
+    """Return the indices, ascending, of the `n` of the beats with the lowest loss.
 
     Training on these alone, chosen anew before each epoch, is trimming as in Shen & Sanghavi 2019.
     """
@@ -198,7 +199,7 @@ def best_reconstructed(model: Autoencoder, beats: Normals, loss: str, n: int) ->
 
 @torch.no_grad()
 def mean_loss(model: Autoencoder, beats: Normals | Tensor, loss: str) -> float:
-    """The mean loss of the model in evaluation mode over beats (n_beats, n_leads, n_samples).
+    """Return the mean loss of the model in evaluation mode over beats.
 
     Of an ensemble, the mean of its members' losses.
     """

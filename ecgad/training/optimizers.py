@@ -34,7 +34,7 @@ class Optimizer:
     """
 
     def __init__(self, weights: Iterable[Tensor], config: TrainingConfig, n_steps: int) -> None:
-        """n_steps: how many steps the schedule is for."""
+        """Begin at the first of `n_steps` steps."""
         self.weights = list(weights)
         self.config = config
         self.n_steps = n_steps
@@ -88,7 +88,7 @@ class Optimizer:
                 sgd(*moved, **common)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that going on needs but the weights: a copy of it."""
+        """Copy all that going on needs but the weights."""
         return {"steps": self.steps, **{k: v.clone() for k, v in self.state.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ class Optimizer:
 
 
 def rates(config: TrainingConfig, step: int, n_steps: int) -> tuple[float, float]:
-    """Learning rate and momentum of a step, counted from 0, of `n_steps`."""
+    """Return learning rate and momentum of a step, counted from 0, of `n_steps`."""
     peak = config.learning_rate
     match config.schedule:
         case "constant":
@@ -123,5 +123,5 @@ def rates(config: TrainingConfig, step: int, n_steps: int) -> tuple[float, float
 
 
 def _between(start: float, end: float, part: float) -> float:
-    """From start to end along half a cosine."""
+    """Go from start to end along half a cosine."""
     return end + (start - end) / 2.0 * (math.cos(math.pi * part) + 1)

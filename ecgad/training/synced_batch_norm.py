@@ -30,7 +30,7 @@ class SyncedBatchNorm(nn.BatchNorm2d):
     """As `torch.nn.SyncBatchNorm`, which has no form for processors."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Normalised maps, (n, n_channels, height, width); n may differ between the ranks."""
+        """Normalise maps, (n, n_channels, height, width); n may differ between the ranks."""
         if not self.training:
             return super().forward(maps)
         assert self.momentum is not None
@@ -49,7 +49,7 @@ class SyncedBatchNorm(nn.BatchNorm2d):
 
 
 def synced(module: Module) -> Module:
-    """The module, its batch normalisations over all ranks."""
+    """Make the batch normalisations of a module run over all ranks."""
     for name, child in module.named_children():
         synced(child)
         if isinstance(child, nn.BatchNorm2d):

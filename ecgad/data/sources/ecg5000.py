@@ -117,7 +117,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _table(path: Path, rows: list[tuple[int, list[str]]]) -> np.ndarray:
-    """Rows of words, each with its line number, as a float32 table."""
+    """Make a float32 table of rows of words, each with its line number."""
     if not rows:
         raise FileError(f"{path}: no beats in it; is the file cut short?")
     width = len(rows[0][1])

@@ -45,7 +45,10 @@ class Source(ABC, Generic[S]):
     def __init__(
         self, settings: S, folder: Path, seed: int = 0, names: Sequence[str] | None = None
     ) -> None:
-        """folder: where its files are, or are downloaded to. names: of the only records to read."""
+        """Keep what is asked for.
+
+        folder: where the files are, or are downloaded to. names: of the only records to read.
+        """
         self.settings = settings
         self.folder = folder
         self.seed = seed

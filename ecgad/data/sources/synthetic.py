@@ -106,7 +106,7 @@ class Synthetic(Source[SyntheticConfig]):
     settings_class = SyntheticConfig
 
     def find(self, console: Console | None = None) -> None:
-        """There are no files."""
+        """Find nothing: there are no files."""
 
     def read(self, jobs: int | None = None) -> Generator[Part]:
         from ecgad.runtime.workers import in_order
@@ -182,7 +182,7 @@ def _block(
 
 
 def _draw_kinds(rng: np.random.Generator, n_beats: int, anomalous_fraction: float) -> np.ndarray:
-    """The kind of each beat, as a place in SYMBOLS: exact shares in random order."""
+    """Draw the kind of each beat, as an index of SYMBOLS: exact shares in random order."""
     shares = np.array([kind.share for kind in KINDS.values()]) * anomalous_fraction
     shares[0] = 1 - anomalous_fraction
     # The anomalous kinds first, so that rounding favours them in a short signal.
@@ -194,7 +194,7 @@ def _draw_kinds(rng: np.random.Generator, n_beats: int, anomalous_fraction: floa
 def _r_peaks(
     rng: np.random.Generator, kinds: np.ndarray, mean_rr: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times of the R peaks and the RR interval before each, in s."""
+    """Draw the times of the R peaks and the RR interval before each, in s."""
     roughly = np.arange(len(kinds)) * mean_rr
 
     def rhythm(frequency: float) -> np.ndarray:
@@ -244,7 +244,7 @@ def _add_waves(
 
 
 def _wander(rng: np.random.Generator, n: int, sampling_rate: float) -> np.ndarray:
-    """Baseline wander, in mV: breathing and two slower drifts of the electrodes."""
+    """Make baseline wander, in mV: breathing and two slower drifts of the electrodes."""
     time = np.arange(n) / sampling_rate
     wander = np.zeros(n)
     for frequency, amplitude in ((0.25, 0.04), (0.07, 0.04), (0.02, 0.06)):
