@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Run all four stages for every config and seed, and collect the results in one CSV.
 #
-#   sweeps/grid.sh -o DIR [-s "0 1 2"] [-j JOBS] [-f] CONFIG... [-- OPTION...]
+#   sweeps/grid.sh -o DIR [-s "0 1 2"] [-j JOBS] [-e] [-f] CONFIG... [-- OPTION...]
 #
 # -o DIR   gets a folder for each run, and metrics.jsonl and results.csv of the runs of this call
 # -s SEEDS seeds, in quotes (default "0 1 2 3 4")
 # -j JOBS  runs at a time (default 1), each on its share of the cores
+# -e       evaluate and draw again, with the models that are there (for other `evaluation.*`)
 # -f       no figures
 # OPTION   for all stages, such as --set data.raw_dir=FOLDER
 #
@@ -16,18 +17,19 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 # The environment that make built, unless PYTHON names another.
 python=${PYTHON:-$here/.venv/bin/python}
 command -v "$python" >/dev/null || python=python3
-out="" seeds="0 1 2 3 4" jobs=1 figures=1
+out="" seeds="0 1 2 3 4" jobs=1 again="" figures=1
 
 usage() {
-    sed -n '4,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '4,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
-while getopts "o:s:j:f" option; do
+while getopts "o:s:j:ef" option; do
     case $option in
         o) out=$OPTARG ;;
         s) seeds=$OPTARG ;;
         j) jobs=$OPTARG ;;
+        e) again=--overwrite ;;
         f) figures="" ;;
         *) usage ;;
     esac
@@ -55,9 +57,10 @@ one() {
     echo "== $name" >&2
     "$python" "$here/preprocess_data.py" "${options[@]}" --quiet >/dev/null &&
         "$python" "$here/train_model.py" "${options[@]}" --resume --quiet >/dev/null &&
-        "$python" "$here/evaluate_model.py" "${options[@]}" --json --quiet >"$out/$name/line" &&
+        "$python" "$here/evaluate_model.py" "${options[@]}" $again --json --quiet \
+            >"$out/$name/line" &&
         { [ -z "$figures" ] ||
-            "$python" "$here/visualize_results.py" "${options[@]}" --quiet >/dev/null; }
+            "$python" "$here/visualize_results.py" "${options[@]}" $again --quiet >/dev/null; }
     code=$?
     [ "$code" -eq 0 ] && return
     rm -f "$out/$name/line"
@@ -67,8 +70,8 @@ one() {
 
 mkdir -p "$out"
 failed=0 running=0 names=()
-# Ctrl-C ends the sweep, not only the run.
-judge() {
+# Take note of how a run ended. Ctrl-C ends the sweep, not only the run.
+ended() {
     case $1 in
         0) ;;
         130) exit 130 ;;
@@ -77,7 +80,7 @@ judge() {
 }
 finish() {
     wait -n
-    judge $?
+    ended $?
     running=$((running - 1))
 }
 if [ "$jobs" -gt 1 ]; then
@@ -93,7 +96,7 @@ for config in "${configs[@]}"; do
         rm -f "$out/$name/line"
         if [ "$jobs" -eq 1 ]; then
             one "$config" "$seed" "$name" "$@"
-            judge $?
+            ended $?
             continue
         fi
         one "$config" "$seed" "$name" "$@" &

@@ -3,7 +3,6 @@
 import csv
 import errno
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -446,26 +445,6 @@ def test_real_ecg5000_end_to_end(ecg5000: Path, script: Call) -> None:
     run = Path("runs/ecg5000_dense")
     detector = Detector.load(run)
     np.testing.assert_array_equal(detector.scores(raw.waveforms), np.load(run / "scores_test.npy"))
-
-
-def test_the_sweep_collects_a_row_a_run(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHON": sys.executable}
-
-    options = ["-f", "-o", "out", "-s", "3", str(SMOKE), "--", "--set", "training.epochs=1"]
-    done = subprocess.run(
-        [str(REPOSITORY / "sweeps" / "grid.sh"), *options],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "| smoke | 1 |" in done.stdout
-    with (tmp_path / "out" / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["name"], row["seed"]) for row in rows] == [("smoke", "3")]
-    assert all(0 <= float(row["test_auroc"]) <= 1 for row in rows)
 
 
 def test_a_full_disk_leaves_the_old_file_and_says_what_is_needed(tmp_path: Path) -> None:
