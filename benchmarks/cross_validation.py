@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measured import CONFIGS
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from torch.nn import functional
@@ -26,7 +27,6 @@ from ecgad.scoring.by_record import adapted_scores
 from ecgad.scoring.reference_beats import choose_reference_beats
 from ecgad.scoring.scorer import Scorer
 
-CONFIGS = Path(__file__).parent.parent / "configs"
 FOLDS = 5
 # The part of a record that a detector may adapt to, unlabelled (ANSI/AAMI EC57), in minutes.
 ADAPTATION = 5

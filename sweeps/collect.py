@@ -4,6 +4,7 @@ import csv
 import json
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 SHOWN = ("auroc", "average_precision", "accuracy", "specificity", "recall")
@@ -11,8 +12,7 @@ SHOWN = ("auroc", "average_precision", "accuracy", "specificity", "recall")
 
 def main(lines: Path, table: Path) -> None:
     """Write the table, and print the test metrics of each experiment over its seeds."""
-    runs = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-    runs.sort(key=lambda run: (run["name"], run["seed"]))
+    runs = sorted(read_runs(lines), key=lambda run: (run["name"], run["seed"]))
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         rows = [
@@ -34,25 +34,34 @@ def main(lines: Path, table: Path) -> None:
     print("|---" * (2 + len(SHOWN)) + "|")
     for name in sorted({run["name"] for run in runs}):
         entries = [run["test"] for run in runs if run["name"] == name]
-        cells = [_mean(entries, column) for column in SHOWN]
+        cells = [spread([entry[column] for entry in entries]) for column in SHOWN]
         print(f"| {name} | {len(entries)} | " + " | ".join(cells) + " |")
 
 
+def read_runs(lines: Path) -> list[dict]:
+    """Read the metrics of each run."""
+    return [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+
+
+def spread(values: Sequence[float | None], sign: str = "") -> str:
+    """Return mean ± standard deviation, without the runs that have no value.
+
+    sign: `+` where the sign of the mean is always shown.
+    """
+    there = [value for value in values if value is not None]
+    if not there:
+        return "-"
+    if len(there) == 1:
+        return f"{there[0]:{sign}.4f}"
+    return f"{statistics.mean(there):{sign}.4f} ± {statistics.stdev(there):.4f}"
+
+
 def _plain(entry: dict) -> dict:
-    """Whatever is one value; matrices and values by record stay in metrics.json."""
+    """Return what is one value; matrices and values by record stay in metrics.json."""
     values = {k: v for k, v in entry.items() if not isinstance(v, (list, dict))}
     for group in ("recall_by_class", "mean_over_records"):
         values |= {f"{group}_{k}": v for k, v in (entry.get(group) or {}).items()}
     return values
-
-
-def _mean(entries: list[dict], column: str) -> str:
-    values = [entry[column] for entry in entries if entry[column] is not None]
-    if not values:
-        return "-"
-    if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
-"""What the benchmarks are made of: folds, and the networks that were tried."""
+"""What the benchmarks are made of: what is kept, shared trainings, folds, and trial networks."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import measured
 import numpy as np
 import pytest
+import quality
 import torch
 from cross_validation import Trial, cross_validate, folds
+from quality_table import Row
 from torch.nn import functional
 from trial_networks import NETWORKS, Penalised
 
@@ -55,3 +59,33 @@ def test_a_trial_is_measured_on_known_beats() -> None:
         Trial("tiny", "smoke", "", options, corrupt="mask", seeds=1), REPOSITORY
     )
     assert 0.7 < found["auroc"] <= 1
+
+
+def test_what_was_made_otherwise_is_measured_again(tmp_path: Path) -> None:
+    file = tmp_path / "results" / "one.json"
+    assert measured.load(file, {"seed": 0}) is None
+    measured.save(file, {"seed": 0}, [1.5])
+    assert measured.load(file, {"seed": 0}) == [1.5]
+    assert measured.load(file, {"seed": 1}) is None
+
+
+def test_rows_that_differ_in_the_evaluation_share_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = {"training.epochs": "1", "evaluation.baselines": "[]"}
+    rows = [
+        Row(name, "smoke", "", {**tiny, "evaluation.score": name}, seeds=1)
+        for name in ("mae", "mse")
+    ]
+    quality.run(rows, tmp_path, tmp_path)
+    (mae,), (mse,) = (quality.results(row, tmp_path) for row in rows)
+    assert (mae["score"], mse["score"]) == ("mae", "mse")
+    # Seconds of one and the same training.
+    assert mae["seconds"]["training"] == mse["seconds"]["training"]
+    (run,) = tmp_path.glob("smoke-*/*/run")
+    assert not (run.parent / "data").exists()
+
+    monkeypatch.setattr(quality, "sweep", lambda *_: pytest.fail("nothing is missing"))
+    quality.run(rows, tmp_path, tmp_path)
+    other = replace(rows[0], options={**tiny, "evaluation.score": "max"})
+    assert quality.results(other, tmp_path) == []
