@@ -3,9 +3,10 @@
     python benchmarks/performance.py --data FOLDER [--runs 5] [--out FOLDER] [--most 10000000]
 
 FOLDER holds ECG5000 and ecg.csv. What is compared is run in turn, each time in a process of its
-own. Results are kept in --out, so that the command can be given again after a break; after a change
-of the code, give another folder. --most: beats of the largest synthetic data (6 GB for 10 million).
-torch.compile needs a C++ compiler.
+own. The same command can be given again after a break: results are kept in --out with the commands
+and configs that they were made by. Changes of the code do not count: after one, give another
+folder. --most: beats of the largest synthetic data (6 GB for 10 million). torch.compile needs a C++
+compiler.
 """
 
 import argparse
@@ -15,28 +16,157 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import performance_page
+from measured import CONFIGS, load, save, settings_of
+from performance_page import STAGES
+from sweep import sweep
 
 REPOSITORY = Path(__file__).parent.parent
-TASKS = REPOSITORY / "benchmarks" / "speed_tasks.py"
-STAGES = ("preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py")
+SPEED_TASKS = REPOSITORY / "benchmarks" / "speed_tasks.py"
 MANY, FEWER = 1_000_000, 100_000  # beats scored; by the LSTM and the CNN, fewer
 GROWTH = (10_000, 100_000, 1_000_000, 10_000_000)
 BUDGET_MB = 64
+SEEDS = (0, 1, 2)  # of the quality of the CNN
+# Where the splits of the configs that are timed lie, in the folder of the results.
+DENSE, LSTM = "data/processed/ecg_csv_dense", "data/processed/ecg5000_lstm"
 
 
-def process(*command: str | Path, cwd: Path) -> dict[str, Any]:
-    """Seconds and peak memory (MB) of a process, and the JSON that it printed, if any."""
+@dataclass(frozen=True)
+class Task:
+    """What is measured: `measure(out, *command)`, where `out` is the folder of the results.
+
+    config: the one whose settings the result depends on. once: measured once, since it takes
+    minutes.
+    """
+
+    measure: Callable[..., Any]
+    command: tuple[str, ...]
+    config: str | None = None
+    once: bool = False
+
+
+def main() -> None:
+    """Measure what is missing, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path("performance"))
+    parser.add_argument("--most", type=int, default=GROWTH[-1])
+    arguments = parser.parse_args()
+    out, data = arguments.out.absolute(), arguments.data.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    for config in ("ecg_csv_dense", "ecg5000_lstm"):
+        process(out, *stage(STAGES[0], config, data))
+    for n in (MANY, FEWER):
+        # Not made here: a process is charged with the memory of the one that starts it.
+        process(out, str(SPEED_TASKS), "noise", beats_file(n), str(n))
+    tasks = {**repeated_tasks(data), **growth_tasks(arguments.most), **single_tasks(data)}
+    for run in range(1, arguments.runs + 1):
+        # After a break, what has been run more often already waits for the rest.
+        runs = {
+            name: measure(out, name, task, 1 if task.once else run)[:run]
+            for name, task in tasks.items()
+        }
+        performance_page.write(runs, REPOSITORY / "docs")
+
+
+def measure(out: Path, name: str, task: Task, runs: int) -> list[Any]:
+    """Run a task until it has been run so often, and return what each run gave."""
+    file = out / "results" / f"{name}.json"
+    settings = None if task.config is None else settings_of(task.config)
+    made_by = {"command": list(task.command), "config": settings}
+    found: list[Any] = load(file, made_by) or []
+    while len(found) < runs:
+        wait_for_quiet()
+        found.append(task.measure(out, *task.command))
+        save(file, made_by, found)
+        print(name, len(found), found[-1], file=sys.stderr, flush=True)
+    return found
+
+
+def repeated_tasks(data: Path) -> dict[str, Task]:
+    """Return what is measured in each run, without the growth."""
+    tasks = {"import torch": Task(whole, ("-c", "import torch"))}
+    for name in STAGES:
+        tasks[f"{name} --help"] = Task(whole, (str(REPOSITORY / name), "--help"))
+    for maker in ("ecgad", "keras", "pyod"):
+        tasks[f"{maker} fit"] = Task(seconds, (f"{maker}_fit", DENSE), "ecg_csv_dense")
+    table = str(data / "ecg.csv")
+    tasks["keras whole"] = Task(whole, (str(SPEED_TASKS), "keras_whole", table))
+    for name in STAGES:
+        tasks[name] = Task(whole, stage(name, "ecg_csv_dense", data), "ecg_csv_dense")
+    tasks["lstm quality"] = Task(seconds, ("ecgad_lstm_quality", LSTM), "ecg5000_lstm")
+    for kind, batch in (("one_sample", "8"), ("cnn", "64"), ("cnn", "512")):
+        for precision in ("float32",) if kind == "one_sample" else ("float32", "bfloat16"):
+            name = f"ecgad step {kind} {batch} {precision}"
+            tasks[name] = Task(seconds, ("ecgad_step", kind, batch, precision))
+        tasks[f"keras step {kind} {batch}"] = Task(seconds, ("keras_step", kind, batch))
+    for kind, n in (("dense", MANY), ("lstm", FEWER), ("cnn", FEWER)):
+        for maker in ("ecgad", "bare"):
+            name = f"{maker} score {kind}"
+            tasks[name] = Task(seconds, (f"{maker}_score", kind, beats_file(n)))
+    for maker in ("keras", "pyod"):
+        tasks[f"{maker} score"] = Task(seconds, (f"{maker}_score", beats_file(MANY)))
+    tasks["ecgad metrics"] = Task(seconds, ("ecgad_metrics", str(MANY)))
+    tasks["sklearn resample"] = Task(seconds, ("sklearn_resample", str(MANY)))
+    return tasks
+
+
+def growth_tasks(most: int) -> dict[str, Task]:
+    """Return the stages on more and more synthetic beats: one epoch of training, no baselines."""
+    tasks = {}
+    for n in (n for n in GROWTH if n <= most):
+        settings = (
+            f"data.synthetic.beats={n}",
+            f"data.processed_dir=growth_{n}",
+            "training.epochs=1",
+            "training.batch_size=512",
+            f"training.memory_budget_mb={BUDGET_MB}",
+            "evaluation.baselines=[]",
+        )
+        options = [word for setting in settings for word in ("--set", setting)]
+        for name in STAGES:
+            run_dir = ("--run-dir", f"run_{n}", "--overwrite")
+            command = (str(REPOSITORY / name), *options, *run_dir)
+            tasks[f"growth {n} {name}"] = Task(process, command, "demo", once=n == GROWTH[-1])
+    return tasks
+
+
+def single_tasks(data: Path) -> dict[str, Task]:
+    """Return what takes minutes: the quality of the CNN, and the compiler."""
+    tasks = {}
+    for precision in ("float32", "bfloat16"):
+        name = f"quality {precision}"
+        tasks[name] = Task(auroc, (str(data), precision), "ecg5000_cnn", once=True)
+    for names in performance_page.COMPILED:
+        command = (str(SPEED_TASKS), "compiled_step", *names)
+        tasks[f"compiled {' '.join(names)}"] = Task(process, command, once=True)
+    return tasks
+
+
+def stage(name: str, config: str, data: Path) -> tuple[str, ...]:
+    """Return the command of a stage, which replaces what it has made before."""
+    options = ("-c", str(CONFIGS / f"{config}.yaml"), "--set", f"data.raw_dir={data}")
+    return (str(REPOSITORY / name), *options, "--overwrite")
+
+
+def beats_file(n: int) -> str:
+    """Name the file of so many beats of noise, in the folder of the results."""
+    return f"beats_{n}.npy"
+
+
+def process(out: Path, *command: str) -> dict[str, Any]:
+    """Return seconds and peak memory (MB) of a process, and the JSON that it printed, if any."""
     started = time.perf_counter()
-    with (cwd / "stdout").open("w") as out, (cwd / "stderr").open("w") as errors:
+    with (out / "stdout").open("w") as printed, (out / "stderr").open("w") as errors:
         child = subprocess.Popen(
-            [sys.executable, *map(str, command)],
-            cwd=cwd,
-            stdout=out,
+            [sys.executable, *command],
+            cwd=out,
+            stdout=printed,
             stderr=errors,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
@@ -44,15 +174,35 @@ def process(*command: str | Path, cwd: Path) -> dict[str, Any]:
         child.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
     if child.returncode:
-        raise SystemExit((cwd / "stderr").read_text())
-    last = (cwd / "stdout").read_text().strip().rpartition("\n")[2]
-    printed = json.loads(last) if last.startswith("{") else {}
-    return {"process": seconds, "memory": usage.ru_maxrss / 1024, "printed": printed}
+        raise SystemExit((out / "stderr").read_text())
+    last = (out / "stdout").read_text().strip().rpartition("\n")[2]
+    found = json.loads(last) if last.startswith("{") else {}
+    return {"seconds": seconds, "memory": usage.ru_maxrss / 1024, "printed": found}
+
+
+def whole(out: Path, *command: str) -> float:
+    """Return the seconds of a whole process."""
+    return float(process(out, *command)["seconds"])
+
+
+def seconds(out: Path, *task: str) -> float:
+    """Return the seconds that a task of `speed_tasks.py` says of itself."""
+    return float(process(out, str(SPEED_TASKS), *task)["printed"]["seconds"])
+
+
+def auroc(out: Path, data: str, precision: str) -> list[float]:
+    """Return the test AUROC of the CNN on ECG5000, over three seeds, trained in this precision."""
+    options = ("--set", f"data.raw_dir={data}", "--set", f"training.precision={precision}")
+    runs = sweep("ecg5000_cnn", SEEDS, options, out / f"quality_{precision}")
+    if len(runs) < len(SEEDS):
+        raise SystemExit("a run failed, so that there is no mean over the seeds")
+    return [run["test"]["auroc"] for run in runs]
 
 
 def wait_for_quiet() -> None:
-    """Wait, for five minutes at most, while something else uses a tenth of the processors; Linux
-    alone knows.
+    """Wait, for five minutes at most, while something else uses a tenth of the processors.
+
+    Linux alone says so; elsewhere nothing is waited for.
     """
     path = Path("/proc/stat")
 
@@ -66,138 +216,6 @@ def wait_for_quiet() -> None:
         idle_now, everything_now = ticks()
         if idle_now - idle >= 0.9 * (everything_now - everything):
             return
-
-
-class Results:
-    """Figures by name, a list of runs each, kept in a file."""
-
-    def __init__(self, out: Path) -> None:
-        self.path = out / "results.json"
-        self.by_name: dict[str, list[Any]] = {}
-        if self.path.exists():
-            self.by_name = json.loads(self.path.read_text())
-
-    def measure(self, runs: int, tasks: dict[str, Callable[[], Any]]) -> None:
-        """Run those tasks that have fewer runs."""
-        for name, task in tasks.items():
-            if len(self.by_name.setdefault(name, [])) < runs:
-                wait_for_quiet()
-                self.by_name[name].append(task())
-                self.path.write_text(json.dumps(self.by_name))
-                print(name, runs, self.by_name[name][-1], file=sys.stderr, flush=True)
-
-
-def main() -> None:
-    """Measure what is missing, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("performance"))
-    parser.add_argument("--most", type=int, default=GROWTH[-1])
-    arguments = parser.parse_args()
-    out, runs, data = arguments.out.absolute(), arguments.runs, arguments.data.absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    results = Results(out)
-
-    def script(name: str, config: str, *options: str) -> dict[str, Any]:
-        path = REPOSITORY / "configs" / f"{config}.yaml"
-        folder = f"data.raw_dir={data}"
-        return process(
-            REPOSITORY / name, "-c", path, "--set", folder, "--overwrite", *options, cwd=out
-        )
-
-    def seconds(task: str, *options: str | Path) -> Callable[[], float]:
-        def run() -> float:
-            printed = process(TASKS, task, *options, cwd=out)["printed"]
-            return float(printed["seconds"])
-
-        return run
-
-    def whole(*command: str | Path) -> Callable[[], float]:
-        return lambda: float(process(*command, cwd=out)["process"])
-
-    dense, lstm = out / "data" / "processed" / "ecg_csv_dense", out / "lstm"
-    script(STAGES[0], "ecg_csv_dense")
-    script(STAGES[0], "ecg5000_lstm", "--set", f"data.processed_dir={lstm}")
-    tasks: dict[str, Callable[[], Any]] = {"import torch": whole("-c", "import torch")}
-    for name in STAGES:
-        tasks[f"{name} --help"] = whole(REPOSITORY / name, "--help")
-    for maker in ("ecgad", "keras", "pyod"):
-        tasks[f"{maker} fit"] = seconds(f"{maker}_fit", dense)
-    tasks["keras whole"] = whole(TASKS, "keras_whole", data / "ecg.csv")
-    for name in STAGES:
-        tasks[name] = partial(stage_seconds, script, name)
-    tasks["lstm quality"] = seconds("ecgad_lstm_quality", lstm)
-    for kind, batch in (("one_sample", "8"), ("cnn", "64"), ("cnn", "512")):
-        for precision in ("float32",) if kind == "one_sample" else ("float32", "bfloat16"):
-            name = f"ecgad step {kind} {batch} {precision}"
-            tasks[name] = seconds("ecgad_step", kind, batch, precision)
-        tasks[f"keras step {kind} {batch}"] = seconds("keras_step", kind, batch, "float32")
-    for kind, n in (("dense", MANY), ("lstm", FEWER), ("cnn", FEWER)):
-        for task in ("ecgad", "bare"):
-            tasks[f"{task} score {kind}"] = seconds(f"{task}_score", kind, beats_file(out, n))
-    tasks["keras score"] = seconds("keras_score", beats_file(out, MANY))
-    tasks["pyod score"] = seconds("pyod_score", beats_file(out, MANY))
-    tasks["ecgad metrics"] = seconds("ecgad_metrics", str(MANY))
-    tasks["sklearn resample"] = seconds("sklearn_resample", str(MANY))
-    for n in (n for n in GROWTH if n <= arguments.most):
-        for name in STAGES[:3]:
-            tasks[f"growth {n} {name}"] = partial(grown, out, n, name)
-    # The largest data, the CNN's quality and the compiler take minutes: once.
-    once = {name: tasks.pop(name) for name in list(tasks) if str(GROWTH[-1]) in name}
-    for precision in ("float32", "bfloat16"):
-        once[f"quality {precision}"] = partial(auroc, script, precision)
-    for kind, batch, precision in performance_page.COMPILED:
-        name = f"compiled {kind} {batch} {precision}"
-        once[name] = partial(process, TASKS, "compiled_step", kind, batch, precision, cwd=out)
-    for run in range(1, runs + 1):
-        results.measure(run, tasks)
-        results.measure(1, once)
-        # After a break, what has been run more often already waits for the rest.
-        complete = {name: values[:run] for name, values in results.by_name.items()}
-        performance_page.write(complete, REPOSITORY / "docs")
-
-
-def stage_seconds(script: Callable[..., dict[str, Any]], name: str) -> float:
-    """Of a stage of the published dense recipe, the whole process."""
-    return float(script(name, "ecg_csv_dense")["process"])
-
-
-def beats_file(out: Path, n: int) -> Path:
-    """So many beats of noise."""
-    path = out / f"beats_{n}.npy"
-    if not path.exists():
-        # Not made here: a process is charged with the memory of the one that starts it.
-        process(TASKS, "noise", path, str(n), cwd=out)
-    return path
-
-
-def auroc(script: Callable[..., dict[str, Any]], precision: str) -> list[float]:
-    """Test AUROC of the CNN on ECG5000, over three seeds, trained in this precision."""
-    found = []
-    for seed in ("0", "1", "2"):
-        options = ("--seed", seed, "--set", f"training.precision={precision}", "--json")
-        for name in STAGES[:3]:
-            printed = script(name, "ecg5000_cnn", *options)["printed"]
-        found.append(printed["test"]["auroc"])
-    return found
-
-
-def grown(out: Path, n: int, name: str) -> dict[str, Any]:
-    """A stage on synthetic beats, training for one epoch; without what grows otherwise."""
-    folder = out / f"growth_{n}"
-    settings = (
-        f"data.synthetic.beats={n}",
-        f"data.processed_dir={folder}",
-        "training.epochs=1",
-        "training.batch_size=512",
-        f"training.memory_budget_mb={BUDGET_MB}",
-        "evaluation.baselines=[]",
-    )
-    options = [word for setting in settings for word in ("--set", setting)]
-    run_dir = ("--run-dir", out / f"run_{n}", "--overwrite")
-    done = process(REPOSITORY / name, *options, *run_dir, cwd=out)
-    return {"seconds": done["process"], "memory": done["memory"]}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 Runs = dict[str, list[Any]]
-FOUR = ("preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py")
+STAGES = ("preprocess_data.py", "train_model.py", "evaluate_model.py", "visualize_results.py")
 PUBLISHED_EPOCHS, LSTM_BATCH = 100, 8
 COMPILED = (
     ("dense", "512", "float32"),
@@ -24,7 +24,10 @@ COMPILED = (
 
 
 def write(runs: Runs, folder: Path) -> None:
-    """`performance.md` and its picture in a folder, of what has been measured."""
+    """Write `performance.md` and its picture into a folder, of what has been measured.
+
+    runs: by name, what each run gave.
+    """
     parts = [
         HEAD.format(
             runs=len(runs["import torch"]),
@@ -37,7 +40,7 @@ def write(runs: Runs, folder: Path) -> None:
     parts += ["## Training", TRAINING, _table(_training(runs))]
     parts += [_precision(runs), _compiled(runs)]
     parts += ["## Scoring", SCORING, _table(_scoring(runs))]
-    parts += ["## Growth", GROWTH, _growth_table(runs), "![time and memory](growth.png)"]
+    parts += ["## Growth", GROWTH, growth_table(runs), "![time and memory](growth.png)"]
     (folder / "performance.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     _growth_picture(runs, folder / "growth.png")
 
@@ -66,8 +69,9 @@ the dense network, a hundred thousand for the slower ones. Keras's `predict` mak
 reconstructions."""
 GROWTH = """Synthetic beats of 140 samples; whole processes, training for one epoch with a
 `training.memory_budget_mb` of 64 (from a million beats on they are streamed), evaluation without
-baselines. A further beat is one more than in the column before: what a process takes to start is
-not in it. Coreset and bootstrap stop to grow at ten thousand beats."""
+baselines, drawing with all figures. A further beat is one more than in the column before: what a
+process takes to start is not in it. Memory is that of the largest process of a stage; drawing has
+one for each core. Reference beats and bootstrap stop growing at ten thousand beats."""
 
 
 def _processor() -> str:
@@ -85,7 +89,7 @@ def _versions() -> str:
 
 
 def _row(what: str, ours: list[float], theirs: list[float], goal: str, unit: float = 1.0) -> str:
-    """How many times as fast ours is."""
+    """Show how many times as fast ours is."""
     ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
     return (
         f"| {what} | {_seconds(ours, unit)} | {_seconds(theirs, unit)} | "
@@ -105,7 +109,7 @@ def _table(rows: list[str]) -> str:
 def _startup(runs: Runs) -> list[str]:
     torch = runs["import torch"]
     rows = []
-    for name in FOUR:
+    for name in STAGES:
         ratios = [ours / theirs for ours, theirs in zip(runs[name + " --help"], torch, strict=True)]
         rows.append(
             f"| `{name} --help`, s | {_seconds(runs[name + ' --help'])} | {_seconds(torch)} | "
@@ -116,12 +120,12 @@ def _startup(runs: Runs) -> list[str]:
 
 
 def _training(runs: Runs) -> list[str]:
-    whole = [sum(seconds) for seconds in zip(*(runs[name] for name in FOUR), strict=True)]
+    whole = [sum(seconds) for seconds in zip(*(runs[name] for name in STAGES), strict=True)]
     keras = runs["keras whole"]
     rows = [
         _row("dense, fit beside Keras, s", runs["ecgad fit"], runs["keras fit"], "≥ 6"),
         _row("dense, fit beside PyOD, s", runs["ecgad fit"], runs["pyod fit"], "≥ 6"),
-        _row("`train_model.py` beside the Keras process, s", runs[FOUR[1]], keras, "≥ 2.5"),
+        _row("`train_model.py` beside the Keras process, s", runs[STAGES[1]], keras, "≥ 2.5"),
         _row("all four stages beside the Keras process, s", whole, keras, "≥ 1"),
     ]
     # Normal training beats of ECG5000, of which the published recipe takes a step for every eight.
@@ -193,7 +197,7 @@ def _scoring(runs: Runs) -> list[str]:
 
 
 def _grown(runs: Runs) -> dict[str, dict[int, list[dict[str, float]]]]:
-    found: dict[str, dict[int, list[dict[str, float]]]] = {name: {} for name in FOUR[:3]}
+    found: dict[str, dict[int, list[dict[str, float]]]] = {name: {} for name in STAGES}
     for name, values in runs.items():
         if name.startswith("growth "):
             _, n, script = name.split()
@@ -201,7 +205,8 @@ def _grown(runs: Runs) -> dict[str, dict[int, list[dict[str, float]]]]:
     return {script: dict(sorted(sizes.items())) for script, sizes in found.items()}
 
 
-def _growth_table(runs: Runs) -> str:
+def growth_table(runs: Runs) -> str:
+    """Show seconds and memory of each stage by the number of beats."""
     sizes = sorted(next(iter(_grown(runs).values())))
     lines = ["| stage | " + " | ".join(f"{n:,} beats" for n in sizes) + " |"]
     lines.append("|---" * (len(sizes) + 1) + "|")

@@ -2,8 +2,8 @@
 
     python benchmarks/speed_tasks.py TASK [ARGUMENT]...
 
-Prints one JSON object, with `seconds` of what is timed: importing and making the data are not,
-where a task says no other.
+Prints one JSON object, with `seconds` of what is timed. Imports and the making of the data are not
+timed, unless a task says so.
 """
 
 import json
@@ -30,14 +30,14 @@ ONE_SAMPLE_LSTM = {"hidden_size": 64, "layers": 2, "code_size": 64, "patch_size"
 
 
 def timed(work: Callable[[], Any]) -> float:
-    """Seconds that it takes."""
+    """Return the seconds that it takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def normals(processed: str) -> tuple[np.ndarray, np.ndarray]:
-    """Normal beats, (n, 140), of the training and the validation split."""
+    """Return normal beats, (n, 140), of the training and the validation split."""
     folder = Path(processed)
     parts = []
     for split in ("train", "validation"):
@@ -68,7 +68,7 @@ def ecgad_fit(processed: str) -> dict[str, Any]:
 
 
 def keras_dense() -> Any:
-    """The compiled network of the published recipe."""
+    """Return the compiled network of the published recipe."""
     from keras import Sequential, layers
 
     widths = (32, 16, 8, 16, 32)
@@ -92,7 +92,7 @@ def keras_fit(processed: str) -> dict[str, Any]:
 
 
 def pyod_fit(processed: str) -> dict[str, Any]:
-    """Adam and squared errors: PyOD has neither nadam nor absolute ones; no validation."""
+    """Fit by Adam on squared errors: PyOD has neither nadam nor absolute ones; no validation."""
     train, _ = normals(processed)
     model = pyod_dense(EPOCHS)
     return {"seconds": timed(lambda: model.fit(train))}
@@ -142,7 +142,7 @@ def keras_whole(table: str) -> dict[str, Any]:
 
 
 def ecgad_lstm_quality(processed: str) -> dict[str, Any]:
-    """From the start of the training to the published shares, by the validation split."""
+    """Time the training until the published shares of the validation split are right."""
     import torch
 
     from ecgad.artifacts.processed import load_split
@@ -171,8 +171,9 @@ def ecgad_lstm_quality(processed: str) -> dict[str, Any]:
 
 
 def ecgad_step(kind: str, batch: str, precision: str) -> dict[str, Any]:
-    """A step of training, by the median of some short epochs but for the first; `one_sample` is
-    the LSTM of the published recipe.
+    """Time a step of training, by the median of some short epochs, without the first.
+
+    kind: `one_sample` is the LSTM of the published recipe.
     """
     import torch
 
@@ -196,8 +197,8 @@ def ecgad_step(kind: str, batch: str, precision: str) -> dict[str, Any]:
     return {"seconds": median(row["seconds"] for row in history[1:]) / steps}
 
 
-def keras_step(kind: str, batch: str, _precision: str) -> dict[str, Any]:
-    """A step of the same layers; the first epoch, which compiles, is not counted."""
+def keras_step(kind: str, batch: str) -> dict[str, Any]:
+    """Time a step of the same layers; the first epoch, which compiles, is not counted."""
     model = keras_cnn() if kind == "cnn" else keras_lstm()
     model.compile(optimizer="adam", loss="mae")
     steps = STEPS[kind]
@@ -211,7 +212,7 @@ def keras_step(kind: str, batch: str, _precision: str) -> dict[str, Any]:
 
 
 def compiled_step(kind: str, batch: str, precision: str) -> dict[str, Any]:
-    """Forward and backward by `torch.compile` and without; `first`: seconds of its first one.
+    """Time steps, forward and backward, by `torch.compile` and without; `first`: its first one.
 
     It needs a C++ compiler.
     """
@@ -249,7 +250,7 @@ STEP_EPOCHS = 9
 
 
 def keras_cnn() -> Any:
-    """The layers of `ecgad.models.cnn` with its defaults."""
+    """Return the layers of `ecgad.models.cnn` with its defaults."""
     from keras import Model, layers
 
     beats = maps = layers.Input((SAMPLES, 1))
@@ -266,7 +267,7 @@ def keras_cnn() -> Any:
 
 
 def keras_lstm() -> Any:
-    """The layers of the published LSTM, as in configs/ecg5000_lstm_published.yaml."""
+    """Return the layers of the published LSTM, as in configs/ecg5000_lstm_published.yaml."""
     from keras import Model, layers
 
     beats = layers.Input((SAMPLES, 1))
@@ -295,7 +296,7 @@ def ecgad_score(kind: str, file: str) -> dict[str, Any]:
 
 
 def bare_score(kind: str, file: str) -> dict[str, Any]:
-    """The network and the mean absolute errors, batch by batch, of a tensor in memory."""
+    """Time the network and the mean absolute errors, batch by batch, of a tensor in memory."""
     import torch
 
     from ecgad.models import build_model
@@ -313,7 +314,7 @@ def bare_score(kind: str, file: str) -> dict[str, Any]:
 
 
 def keras_score(file: str) -> dict[str, Any]:
-    """`predict` alone, in batches of the size that ecgad takes, without the errors."""
+    """Time `predict` alone, in batches of the size that ecgad takes, without the errors."""
     model = keras_dense()
     beats = np.load(file)[:, 0]
     model.predict(beats[:5000], verbose=0, batch_size=2048)
@@ -321,7 +322,7 @@ def keras_score(file: str) -> dict[str, Any]:
 
 
 def pyod_score(file: str) -> dict[str, Any]:
-    """`decision_function`, after a fit of one epoch on few beats."""
+    """Time `decision_function`, after a fit of one epoch on few beats."""
     beats = np.load(file)[:, 0]
     model = pyod_dense(1)
     model.fit(beats[:5000])
@@ -338,7 +339,7 @@ def simulated(n: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ecgad_metrics(n: str) -> dict[str, Any]:
-    """All metrics of a split, with intervals from 1000 resamples."""
+    """Time all metrics of a split, with intervals from 1000 resamples."""
     from sklearn import metrics as _warm
 
     from ecgad.data.beats import Beats
@@ -353,7 +354,7 @@ def ecgad_metrics(n: str) -> dict[str, Any]:
 
 
 def sklearn_resample(n: str) -> dict[str, Any]:
-    """AUROC and average precision of one resample by scikit-learn."""
+    """Time AUROC and average precision of one resample by scikit-learn."""
     from sklearn import metrics
 
     scores, labels = simulated(n)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import measured
 import numpy as np
+import performance
+import performance_page
 import pytest
 import quality
 import torch
@@ -13,7 +15,7 @@ from quality_table import Row
 from torch.nn import functional
 from trial_networks import NETWORKS, Penalised
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, STAGES
 from tests.helpers import some_beats
 
 
@@ -67,6 +69,29 @@ def test_what_was_made_otherwise_is_measured_again(tmp_path: Path) -> None:
     measured.save(file, {"seed": 0}, [1.5])
     assert measured.load(file, {"seed": 0}) == [1.5]
     assert measured.load(file, {"seed": 1}) is None
+
+
+def test_a_speed_task_is_run_as_often_as_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(performance, "wait_for_quiet", lambda: None)
+    seconds = iter([3.0, 1.0, 2.0])
+
+    def measure(command: str, runs: int) -> list[float]:
+        task = performance.Task(lambda *_: next(seconds), (command,), "smoke")
+        return performance.measure(tmp_path, "fit", task, runs)
+
+    assert measure("fit", 1) == [3.0]
+    assert measure("fit", 2) == [3.0, 1.0]
+    assert measure("fit", 2) == [3.0, 1.0]
+    assert measure("fit otherwise", 1) == [2.0]
+
+
+def test_the_growth_of_every_stage_is_shown() -> None:
+    run = {"seconds": 1.5, "memory": 100.0}
+    runs = {name: [run] for name in performance.growth_tasks(100_000)}
+    table = performance_page.growth_table(runs)
+    assert [table.count(f"| `{stage}` | 1.5 s, 100 MB |") for stage in STAGES] == [1] * 4
 
 
 def test_rows_that_differ_in_the_evaluation_share_a_training(
