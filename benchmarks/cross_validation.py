@@ -1,8 +1,8 @@
 """What was tried on training and validation beats alone, by cross-validation.
 
-Five folds: of whole records where the beats are of records, else of beats. A network is trained on
-the normal beats of four of them and scores all beats of the fifth. Test beats are not even read,
-where they are in files of their own.
+There are five folds: of whole records where the beats are of records, else of beats. A network is
+trained on the normal beats of four folds and scores all beats of the fifth. Test beats that lie in
+files of their own are not even read.
 """
 
 import statistics
@@ -40,10 +40,10 @@ MASKED = 0.25
 class Trial:
     """A way to detect: a config, options on top of it, and what no config can say.
 
-    network: of NETWORKS; None: that of the config. corrupt: what is done to beats that a network
-    sees in training, `none`, `noise` or `mask`. adapt: what the first five minutes of a record are
-    used for, `codes` (as by evaluation.adaptation_minutes) or `scores` (all of the record are
-    divided by the median there); None: nothing.
+    network: of NETWORKS; None: that of the config. corrupt: what is done to the beats that a
+    network sees in training, `none`, `noise` or `mask`. adapt: what the first five minutes of a
+    record are used for, `codes` (as by evaluation.adaptation_minutes) or `scores` (all scores of
+    the record are divided by the median there); None: nothing.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Trial:
 
 
 def cross_validate(trial: Trial, raw: Path) -> list[dict[str, float]]:
-    """AUROC and average precision, and more for beats of records, seed by seed."""
+    """Return AUROC and average precision, and more for beats of records, seed by seed."""
     overrides = [f"{key}={value}" for key, value in trial.options.items()]
     overrides += [f"data.raw_dir={raw}"]
     found = []
@@ -72,7 +72,7 @@ def cross_validate(trial: Trial, raw: Path) -> list[dict[str, float]]:
 
 
 def known_beats(experiment: Experiment) -> Beats:
-    """The beats of training and validation."""
+    """Read the beats that the split assignment gives to training and validation."""
     source, split = experiment.source, experiment.data.split
     source.find()
     by_record = splits_of_records(source.records, split, experiment.seed)
@@ -92,16 +92,15 @@ def known_beats(experiment: Experiment) -> Beats:
 
 
 def folds(beats: Beats, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Indices of the normals to train on and of all beats to score, fold by fold."""
+    """Yield indices of the normals to train on and of all beats to score, fold by fold."""
     assert beats.labels is not None
     if beats.records is None:
-        dealt = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-        pairs = dealt.split(beats.rows, beats.symbols)
+        by_class = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+        pairs = by_class.split(beats.rows, beats.symbols)
     else:
         # Records differ in how many anomalies they hold: the folds are those of every trial.
-        pairs = GroupKFold(FOLDS, shuffle=True, random_state=0).split(
-            beats.rows, groups=beats.records
-        )
+        by_record = GroupKFold(FOLDS, shuffle=True, random_state=0)
+        pairs = by_record.split(beats.rows, groups=beats.records)
     for train, held_out in pairs:
         yield train[beats.labels[train] == 0], held_out
 
@@ -109,7 +108,7 @@ def folds(beats: Beats, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def fold_scores(
     trial: Trial, experiment: Experiment, beats: Beats, train: np.ndarray, held_out: np.ndarray
 ) -> np.ndarray:
-    """Scores, (n_held_out,), by a network trained on the others."""
+    """Score held-out beats, (n_held_out,), by a network trained on the others."""
     scaling = experiment.data.scaling
     scaler = Scaler.fit(beats.waveforms[train], scaling.method, scaling.per)
     known = replace(beats.take(train), waveforms=scaler.transform(beats.waveforms[train]))
@@ -136,7 +135,7 @@ def fold_scores(
 
 
 def fit(trial: Trial, experiment: Experiment, known: Beats) -> Autoencoder:
-    """A network trained on scaled beats by the recipe of the config: all of its epochs."""
+    """Train a network on scaled beats by the recipe of the config: all of its epochs."""
     config, description = experiment.training, experiment.model
     torch.manual_seed(experiment.seed)
     beats = torch.from_numpy(known.waveforms)
@@ -165,15 +164,15 @@ def fit(trial: Trial, experiment: Experiment, known: Beats) -> Autoencoder:
 
 
 def corrupted(batch: torch.Tensor, how: str, n_timing: int) -> torch.Tensor:
-    """Beats as a network sees them in training."""
+    """Return beats as a network sees them in training."""
     if how == "noise":
         return batch + NOISE * torch.randn_like(batch)
     if how == "mask":
         n_samples = batch.shape[2]
         length = round(MASKED * n_samples)
         starts = torch.randint(n_samples - length + 1, (len(batch), 1))
-        places = torch.arange(n_samples)
-        hidden = (places >= starts) & (places < starts + length)
+        indices = torch.arange(n_samples)
+        hidden = (indices >= starts) & (indices < starts + length)
         seen = batch.masked_fill(hidden[:, None], 0.0)
         n_ecg = batch.shape[1] - n_timing
         return torch.cat([seen[:, :n_ecg], batch[:, n_ecg:]], dim=1)
@@ -181,7 +180,7 @@ def corrupted(batch: torch.Tensor, how: str, n_timing: int) -> torch.Tensor:
 
 
 def measures(beats: Beats, scores: np.ndarray) -> dict[str, float]:
-    """What the held-out scores are worth, over all folds."""
+    """Measure the held-out scores, over all folds."""
     assert beats.labels is not None
     labels, symbols = beats.labels, beats.symbols
     found = {

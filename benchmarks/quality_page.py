@@ -19,7 +19,7 @@ Tried = dict[str, list[dict[str, float]]]
 
 
 def render(found: Found, tried: Tried) -> str:
-    """Write the page out, of what there is.
+    """Return the page, with the tables of what is done.
 
     found: metrics of the seeds of each row. tried: of each trial, what cross-validation measured.
     """

@@ -233,7 +233,7 @@ PROMISES = {
     BEATGAN: "mitdb_beatgan",
 }
 
-# As their authors state them, on protocols as near to ours as they describe.
+# As the authors state them, on protocols as near to ours as they are described.
 PUBLISHED = {
     ECG_CSV: "accuracy 96.3%: Keras dense autoencoder, nadam, MAE, 100 epochs, batch 512",
     RANDOM: "97.26% of normal and 96.88% of anomalous beats right: LSTM autoencoder, 140 steps",
@@ -246,13 +246,13 @@ PUBLISHED = {
 
 
 def all_rows() -> list[Row]:
-    """All rows of all tables."""
+    """Return the rows of all tables."""
     rows = [row for part in (TABLE, TRIALS) for of_data in part.values() for row in of_data]
     return [*rows, *CONTAMINATED, *(row for of_data in promise_rows().values() for row in of_data)]
 
 
 def promise_rows() -> dict[str, list[Row]]:
-    """Conformal thresholds on the recommended configs."""
+    """Return rows of conformal thresholds on the recommended configs."""
     return {
         dataset: [
             Row(

@@ -2,8 +2,8 @@
 
     python benchmarks/r_peaks.py [FOLDER]
 
-Beside ours stands sleepecg (its defaults, on the first lead alone). The whole of every record
-counts, ventricular flutter included; a peak is right within 150 ms of an annotated beat, one to
+Beside ours stands sleepecg with its defaults, on the first lead alone. The whole of every record
+counts, ventricular flutter included. A peak is right within 150 ms of an annotated beat, one to
 one, as in ANSI/AAMI EC57.
 """
 
@@ -80,7 +80,7 @@ def main(folder: Annotated[Path, typer.Argument()] = Path("data/raw/mitdb")) -> 
 
 
 def _row(name: str, counts: np.ndarray, unreadable: float) -> str:
-    """A line of the table; counts: (2, 3), of ours and sleepecg, true, false and missed."""
+    """Show a line of the table; counts: (2, 3), of ours and sleepecg: true, false, missed."""
     ours, theirs = (
         f"{true:>7}{false:>6}{missed:>6}"
         f"{_percent(true, true + missed):>8}{_percent(true, true + false):>8}"

@@ -2,9 +2,9 @@
 
     python benchmarks/recordings.py FOLDER [--rounds 5] [--times 100]
 
-FOLDER holds MIT-BIH (`.hea .dat .atr`). Times are of whole processes, in turn; memory is the peak
-of a process and its workers together (Linux). A hundred times the records need 12 GB of disk, for a
-while.
+FOLDER holds MIT-BIH (`.hea .dat .atr`). Times are of whole processes, in turn. Memory is the peak
+of a process and its workers together (on Linux). A hundred times the records need 12 GB of disk
+while they are read.
 """
 
 import statistics
@@ -63,14 +63,14 @@ def main(
 
 
 def preprocess(folder: Path, out: Path) -> list[str]:
-    """The command that cuts all records of a folder."""
+    """Return the command that cuts all records of a folder."""
     settings = [*SETTINGS, f"data.raw_dir={folder}", f"data.processed_dir={out}"]
     options = [option for setting in settings for option in ("--set", setting)]
     return [sys.executable, str(REPOSITORY / "preprocess_data.py"), "--quiet", *options]
 
 
 def measure(command: list[str]) -> tuple[float, int]:
-    """Seconds that a command takes, and its peak memory in bytes."""
+    """Return the seconds that a command takes, and its peak memory in bytes."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     peak = 0
@@ -83,7 +83,7 @@ def measure(command: list[str]) -> tuple[float, int]:
 
 
 def memory(pid: int) -> int:
-    """Resident bytes of a process and its children; 0 once it has ended."""
+    """Return the resident bytes of a process and its children; 0 once it has ended."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096

@@ -1,4 +1,4 @@
-"""Networks that were tried and are not in the package: what they give is in docs/results.md.
+"""Networks that were tried and are not in the package; docs/results.md says what they give.
 
 Each maps beats (n_beats, n_leads, n_samples) to codes (n_beats, code_size) and back.
 """
@@ -105,13 +105,13 @@ class DilatedResidual(Autoencoder):
 class _Attention(nn.Module):
     def __init__(self, n_patches: int, width: int) -> None:
         super().__init__()
-        self.places = nn.Parameter(0.02 * torch.randn(n_patches, width))
+        self.positions = nn.Parameter(0.02 * torch.randn(n_patches, width))
         self.layer = nn.TransformerEncoderLayer(
             width, nhead=4, dim_feedforward=2 * width, dropout=0.0, batch_first=True
         )
 
     def forward(self, patches: Tensor) -> Tensor:
-        return self.layer(patches + self.places)
+        return self.layer(patches + self.positions)
 
 
 class PatchAttention(Autoencoder):
