@@ -43,4 +43,4 @@ $(BENCH)/installed: requirements.txt benchmarks/requirements.txt
 
 # What the stages made stays; it may be hours of work.
 clean:
-	rm -rf $(VENV) $(BENCH) .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(BENCH) build .mypy_cache .pytest_cache .ruff_cache *.egg-info
