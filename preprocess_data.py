@@ -23,27 +23,19 @@ def preprocess(
     from ecgad.report.summaries import preprocess_summary
     from ecgad.report.tables import preprocess_tables
 
-    experiment, split, scaling = (
-        run.experiment,
-        run.experiment.data.split,
-        run.experiment.data.scaling,
-    )
+    experiment, data = run.experiment, run.experiment.data
     source = experiment.source
     source.find(run.console)
-    by_record = splits_of_records(source.records, split, experiment.seed)
+    by_record = splits_of_records(source.records, data.split, experiment.seed)
     inputs = {name: files.sha256(path) for name, path in source.files.items()}
     stage = run.stage("preprocess", inputs)
-    if not run.overwrite and (summary := stage.finished()) is not None:
-        run.already(stage, summary, preprocess_tables(summary))
+    if run.finished(stage, preprocess_tables):
         return
-    stage.check_writable()
     for name in source.changed(inputs):
-        run.console.say(
-            f"note: {name} is not the published file (its checksum differs); reading it"
-        )
+        run.console.say(f"note: {name} is not the published file (another checksum); reading it")
 
-    assignment = SplitAssignment(split, experiment.seed, by_record)
-    statistics = RunningStatistics(scaling.per)
+    assignment = SplitAssignment(data.split, experiment.seed, by_record)
+    statistics = RunningStatistics(data.scaling.per)
     with source.reading(jobs, run.console) as parts, processed.SplitWriter(stage.folder) as writer:
         for part in parts:
             for name, beats in assignment.assign(part.beats):
@@ -53,15 +45,13 @@ def preprocess(
                 if name == "test" and len(beats):
                     writer.add_strip(part.strip)
         assignment.check()
-        if split.hidden_anomalies:
+        if share := data.split.hidden_anomalies:
             # Once all beats are there; what is hidden counts as normal, in the scaling as well.
-            assignment.tallies["train"].normal = writer.hide_anomalies(
-                split.hidden_anomalies, experiment.seed
-            )
-            statistics = RunningStatistics(scaling.per)
+            assignment.tallies["train"].normal = writer.hide_anomalies(share, experiment.seed)
+            statistics = RunningStatistics(data.scaling.per)
             for normals in writer.training_normals():
                 statistics.add(normals)
-        outside = writer.finish(statistics.scaler(scaling.method), statistics)
+        outside = writer.finish(statistics.scaler(data.scaling.method), statistics)
         stage.begin()
     summary = preprocess_summary(experiment, writer, source.left_out, assignment.tallies, outside)
     stage.finish(writer.outputs, summary)

@@ -1,6 +1,6 @@
 """Stage 2: scaled normal beats to a trained autoencoder."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,17 +17,12 @@ def train(
     """Train an autoencoder on the normal beats of the training split."""
     from ecgad.artifacts import processed, runs, training
     from ecgad.artifacts.checkpoint import restore_model
-    from ecgad.errors import ConfigError
     from ecgad.report.tables import train_tables
 
-    if resume and run.overwrite:
-        raise ConfigError("--resume goes on, --overwrite starts again: give one of them")
     experiment, config = run.experiment, run.experiment.training
-    found: tuple[Any, Any] = None, None
     with processes.fail_together():
         stage = run.stage("train")
-        if processes.RANK == 0:
-            found = training.find_training(stage, resume, run.overwrite)
+        found = training.find_training(stage, resume, run.overwrite)
     summary, checkpoint = processes.broadcast(found)
     if summary is not None:
         run.already(stage, summary, train_tables(summary))
@@ -54,11 +49,12 @@ def train(
         if state.epoch:
             run.console.say(f"going on after epoch {state.epoch} of {config.epochs}")
 
+    epochs = fit(model, normals, judged, config, experiment.seed, state)
     with (
         run.console.progress(state.epoch, config.epochs, "epoch") as show,
         training.TrainingWriter(stage, checkpoint, state) as write,
     ):
-        for state in fit(model, normals, judged, config, experiment.seed, state):  # noqa: B020
+        for state in epochs:
             write(state)
             losses = state.history[-1]
             validation = f"validation {losses['validation_loss']:.5f}"

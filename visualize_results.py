@@ -10,10 +10,8 @@ def visualize(run: Run) -> None:
 
     experiment, run_dir = run.experiment, run.run_dir
     stage = run.stage("visualize")
-    if not run.overwrite and (summary := stage.finished()) is not None:
-        run.already(stage, summary, visualize_tables(summary))
+    if run.finished(stage, visualize_tables):
         return
-    stage.check_writable()
 
     from ecgad.report import page
     from ecgad.report.gallery import draw, render

@@ -9,7 +9,7 @@ from ecgad.artifacts.checkpoint import Checkpoint, load_checkpoint, save_checkpo
 from ecgad.artifacts.manifest import difference_of
 from ecgad.artifacts.stages import Stage
 from ecgad.data.beats import Beats
-from ecgad.errors import MismatchError
+from ecgad.errors import ConfigError, MismatchError
 from ecgad.runtime import processes
 
 if TYPE_CHECKING:
@@ -26,9 +26,14 @@ def find_training(
     """Look for the very training that is asked for.
 
     Returns its summary where it is finished, and the checkpoint that it is to go on from where it
-    is to be resumed. Raises MismatchError where what is there is another training, or an unfinished
+    is to be resumed; neither on other ranks than the first. Raises ConfigError where it is to be
+    resumed and replaced, MismatchError where what is there is another training, or an unfinished
     one that is neither to be resumed nor replaced.
     """
+    if resume and overwrite:
+        raise ConfigError("--resume goes on, --overwrite starts again: give one of them")
+    if processes.RANK > 0:
+        return None, None
     # After a restart by torchrun, what --overwrite was to replace is replaced already.
     resume = resume or processes.ATTEMPT > 0
     summary = found = None

@@ -47,6 +47,20 @@ class Run:
 
         return Stage(name, self.experiment, self.run_dir, inputs)
 
+    def finished(
+        self, stage: "Stage", tables: "Callable[[dict[str, Any]], Iterable[RenderableType]]"
+    ) -> bool:
+        """Print the result of a stage that is done already; else see that it can be written.
+
+        tables: from its summary. Returns whether it is done.
+        """
+        summary = None if self.overwrite else stage.finished()
+        if summary is None:
+            stage.check_writable()
+            return False
+        self.already(stage, summary, tables(summary))
+        return True
+
     def already(
         self, stage: "Stage", summary: dict[str, Any], readable: "Iterable[RenderableType]"
     ) -> None:
