@@ -1,9 +1,9 @@
 """The pictures of a run, in the order of its report."""
 
 import io
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,6 +14,15 @@ from ecgad.data.splits import SPLITS
 from ecgad.evaluation.baselines import TITLES
 from ecgad.experiment import Experiment
 from ecgad.report.figures import data, detection, model, recordings
+from ecgad.report.figures.classes import (
+    Classes,
+    blocks,
+    classes_of,
+    counts_by_record,
+    first_of_each_class,
+    profiles_of,
+)
+from ecgad.runtime.reading import read_rows
 
 # Title of the pictures of examples, and what their caption says.
 EXAMPLES = {
@@ -41,58 +50,59 @@ EXAMPLES = {
 
 
 def render(name: str, caption: str, figure: Figure, dpi: int) -> tuple[str, str, bytes]:
-    """Name, caption and PNG of a figure: what takes the time, and other processes can do."""
+    """Return name, caption and PNG of a figure. It takes the time, and may be done elsewhere."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=dpi)
     return name, caption, content.getvalue()
 
 
 def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figure]]:
-    """Name, caption and figure of each picture that the results of a run allow."""
+    """Give name, caption and figure of each picture that the results of a run allow."""
     folder = experiment.processed_dir
     scaler = processed.load_scaler(folder)
-
-    def unscaled(beats: Beats) -> Beats:
-        return replace(beats, waveforms=scaler.inverse_transform(beats.waveforms))
-
     splits = {split: processed.load_split(folder, split) for split in SPLITS}
     metrics = files.load_json(run_dir / runs.METRICS)
     n_examples = experiment.figures.examples
-    labelled = splits["test"].labels is not None
+    train, test = splits["train"], splits["test"]
+    classes = {split: classes_of(beats) for split, beats in splits.items()}
 
-    train = unscaled(splits["train"])
     yield (
         "class_examples",
         "Beats of each class as the source has them, from the training split.",
-        data.class_examples(train, n_examples),
+        data.class_examples(
+            scaler.unscaled(train.take(first_of_each_class(train, n_examples))),
+            classes["train"],
+            n_examples,
+        ),
     )
     yield (
         "label_distribution",
         "Beats of each class in each split.",
-        data.label_distribution(splits),
+        data.label_distribution(classes),
     )
+    profiles = profiles_of(train, scaler)
     yield (
         "class_profiles",
         "Mean beat of each class, and how much single beats differ from it (training split).",
-        data.class_profiles(train),
+        data.class_profiles(profiles, classes["train"], train.format),
     )
     yield (
         "rolling_statistics",
         "Level and variability along the mean beat of each class (training split).",
-        data.rolling_statistics(train),
+        data.rolling_statistics(profiles, classes["train"], train.format),
     )
-    if splits["train"].records is not None:
+    if train.records is not None:
         yield (
             "classes_by_record",
             "Beats of each class in each record, over all splits.",
-            recordings.classes_by_record(splits),
+            recordings.classes_by_record(counts_by_record(splits.values()), classes["train"]),
         )
-    if splits["train"].rr is not None:
+    if train.rr is not None:
         yield (
             "rr_distributions",
             "Time from the previous beat, and to the next, of the beats of each class (training "
             "split).",
-            recordings.rr_distributions(splits["train"]),
+            recordings.rr_distributions(train, classes["train"]),
         )
     yield (
         "training_history",
@@ -103,16 +113,16 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
 
     test_scores = arrays.load_array(run_dir / runs.SCORES["test"])
     threshold = metrics["threshold"]["value"]
-    for kind, (places, made) in runs.load_examples(run_dir).items():
-        if not len(places):
+    for kind, (indices, made) in runs.load_examples(run_dir).items():
+        if not len(indices):
             continue
-        if kind.endswith("_mildest") and len(places) <= 2 * n_examples:
+        if kind.endswith("_mildest") and len(indices) <= 2 * n_examples:
             # So few that the worst are all of them.
             continue
         title, caption = EXAMPLES[kind]
-        shown = places[: 2 * n_examples]
+        shown = indices[: 2 * n_examples]
         figure = model.reconstructions(
-            unscaled(splits["test"].take(shown)),
+            scaler.unscaled(test.take(shown)),
             scaler.inverse_transform(made[: len(shown)]),
             test_scores[shown],
             threshold,
@@ -123,39 +133,54 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
     yield (
         "score_distributions",
         "Scores of the test beats; right of the threshold a beat is called anomalous.",
-        detection.score_distributions(
-            test_scores, splits["test"].labels, threshold, metrics["score"]
-        ),
+        detection.score_distributions(test_scores, test.labels, threshold, metrics["score"]),
     )
-    if labelled:
+    if test.labels is not None:
         yield from _with_labels(splits, run_dir, metrics)
-    if strips := _most_telling(processed.load_strips(folder), splits["test"], n_examples):
+    if strips := processed.load_strips(folder):
+        strips = _most_telling(strips, test, classes["test"], n_examples)
+        shown = _in_strips(strips, test)
         yield (
             "strips",
             "Ten seconds of some test records: above each test beat its class, shaded where it was "
             "called anomalous.",
-            recordings.strips(strips, splits["test"], np.asarray(test_scores) > threshold),
+            recordings.strips(
+                strips, test.take(shown), test_scores[shown] > threshold, classes["test"]
+            ),
         )
-    places, codes = runs.load_codes(run_dir)
+    encoded, codes = runs.load_codes(run_dir)
     yield (
         "latent_space",
         "Codes of the test beats on their first two principal components.",
-        model.latent_space(codes, splits["test"].take(places)),
+        model.latent_space(codes, read_rows(test.symbols, encoded), classes["test"]),
     )
 
 
-def _most_telling(strips: list[Strip], beats: Beats, n: int) -> list[Strip]:
-    """The `n` strips of the records with the most classes, and of these the most anomalous."""
+def _most_telling(strips: list[Strip], beats: Beats, classes: Classes, n: int) -> list[Strip]:
+    """Return the `n` strips of the records with the most classes, then the most anomalous beats."""
+    by_record = counts_by_record([beats])
 
     def telling(strip: Strip) -> tuple[int, int]:
-        of_record = beats.take(np.flatnonzero(beats.records == strip.record))
-        return len(of_record.class_counts), len(of_record) - len(of_record.normals)
+        counts = by_record[strip.record]
+        return len(counts), sum(n for symbol, n in counts.items() if symbol not in classes.normal)
 
     return sorted(sorted(strips, key=telling)[-n:], key=lambda strip: strip.record)
 
 
+def _in_strips(strips: list[Strip], beats: Beats) -> np.ndarray:
+    """Return the indices of the beats that lie in the strips, ascending."""
+    assert beats.records is not None
+    assert beats.samples is not None
+    found = []
+    for rows in blocks(beats):
+        records, samples = read_rows(beats.records, rows), read_rows(beats.samples, rows)
+        within = [recordings.in_strip(strip, records, samples) for strip in strips]
+        found.append(rows.start + np.flatnonzero(np.any(within, axis=0)))
+    return np.concatenate(found)
+
+
 def _with_labels(
-    splits: dict[str, Beats], run_dir: Path, metrics: dict
+    splits: Mapping[str, Beats], run_dir: Path, metrics: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, Figure]]:
     entries = {split: metrics[split] for split in ("validation", "test")}
     curves = {

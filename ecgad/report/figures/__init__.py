@@ -1,5 +1,6 @@
 """Arrays to matplotlib figures; opens no file.
 
-`style` holds what all share, `data` draws the beats, `model` the training and the reconstructions,
-`detection` the scores and verdicts.
+`style` holds what all share, and `classes` what they say of a split's classes; `data` draws the
+beats, `recordings` the records, `model` the training and the reconstructions, `detection` the
+scores and what is called anomalous.
 """

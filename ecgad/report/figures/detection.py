@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn import metrics as sk
 
 from ecgad.data.beats import ANOMALOUS, NORMAL
 from ecgad.report.figures.style import (
@@ -20,11 +19,41 @@ from ecgad.report.figures.style import (
     threshold_line,
 )
 
+# Of each class: as many scores, spread by rank, are points of a curve.
+CURVE_POINTS = 2000
+
+
+def operating_points(
+    scores: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return thresholds, and the false-alarm rate and recall at each: float64, (n_points,).
+
+    scores, labels: (n_beats,). Each threshold is a score, from the highest to the lowest, and comes
+    twice: higher scores are called anomalous, then equal ones as well. So both ends of each step
+    are there. Where a class has many beats, scores are left out: between two points lies about one
+    in CURVE_POINTS of its beats, or less.
+    """
+    normal, anomalous = (np.sort(scores[labels == label]) for label in (NORMAL, ANOMALOUS))
+    thresholds = np.unique([*normal[-_ranks(len(normal))], *anomalous[-_ranks(len(anomalous))]])
+    thresholds = thresholds[::-1]
+
+    def called(part: np.ndarray) -> np.ndarray:
+        below = [np.searchsorted(part, thresholds, side) for side in ("right", "left")]
+        return (len(part) - np.column_stack(below).ravel()) / len(part)
+
+    return np.repeat(thresholds, 2), called(normal), called(anomalous)
+
+
+def _ranks(n: int) -> np.ndarray:
+    """Return ranks from 1, the highest, to `n`; denser at the top, where precision jumps."""
+    ranks = [np.geomspace(1, n, CURVE_POINTS // 4), np.linspace(1, n, CURVE_POINTS)]
+    return np.unique(np.concatenate(ranks).round().astype(int))
+
 
 def score_distributions(
     scores: np.ndarray, labels: np.ndarray | None, threshold: float, score: str
 ) -> Figure:
-    """Histograms of the scores of normal and of anomalous beats, with the threshold."""
+    """Draw histograms of the scores of normal and of anomalous beats, with the threshold."""
     figure, axes = new_figure()
     axis = axes[0, 0]
     # Scores spread over orders of magnitude; a score of 0 has no place on that axis.
@@ -59,10 +88,10 @@ def roc_curve(
     curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]],
     baselines: dict[str, tuple[np.ndarray, float]],
 ) -> Figure:
-    """Receiver operating characteristic of validation and test, with the threshold's place.
+    """Draw the receiver operating characteristic of validation and test.
 
-    curves: for each split, scores and labels (n_beats,) and its entry in `metrics.json`. baselines:
-    by title, scores of the test beats and their AUROC.
+    curves: for each split, scores and labels (n_beats,) and its entry in `metrics.json`, of which a
+    dot shows the chosen threshold. baselines: by title, scores of the test beats and their AUROC.
     """
     figure, axes = new_figure(width=8.4, height=5.2)
     axis = axes[0, 0]
@@ -71,17 +100,18 @@ def roc_curve(
     corner.set_title("the corner, magnified", fontsize=8)
     corner.tick_params(labelsize=8)
     for (name, (scores, labels, entry)), colour in zip(curves.items(), (GREY, BLACK), strict=True):
-        false_alarms, hits, _ = sk.roc_curve(labels, scores)
-        for place in (axis, corner):
-            place.plot(
-                false_alarms, hits, color=colour, label=f"{name}, AUROC {entry['auroc']:.4f}"
+        _, false_alarms, recall = operating_points(scores, labels)
+        for drawn_on in (axis, corner):
+            drawn_on.plot(
+                false_alarms, recall, color=colour, label=f"{name}, AUROC {entry['auroc']:.4f}"
             )
-            place.plot(1 - entry["specificity"], entry["recall"], "o", color=colour)
+            drawn_on.plot(1 - entry["specificity"], entry["recall"], "o", color=colour)
     labels = curves["test"][1]
     for (name, (scores, auroc)), colour in zip(baselines.items(), CLASS_COLOURS, strict=False):
-        false_alarms, hits, _ = sk.roc_curve(labels, scores)
-        for place in (axis, corner):
-            place.plot(false_alarms, hits, color=colour, linewidth=1, label=f"{name}, {auroc:.4f}")
+        _, false_alarms, recall = operating_points(scores, labels)
+        label = f"{name}, {auroc:.4f}"
+        for drawn_on in (axis, corner):
+            drawn_on.plot(false_alarms, recall, color=colour, linewidth=1, label=label)
     axis.plot([], [], "o", color=BLACK, label="at the threshold")
     axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="chance")
     axis.set_xlabel("false alarm rate (1 − specificity)")
@@ -94,24 +124,24 @@ def roc_curve(
 def accuracy_by_threshold(
     curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]], threshold: float, score: str
 ) -> Figure:
-    """Accuracy and false-alarm rate of test beats as the threshold moves; `curves` as above."""
+    """Draw accuracy and false-alarm rate of test beats by threshold.
+
+    curves: as of `roc_curve`.
+    """
     figure, axes = new_figure(width=9.4)
     axis = axes[0, 0]
-    scores, labels, _ = curves["test"]
-    order = np.argsort(scores)
-    normal = (labels[order] == NORMAL).astype(int)
-    # At the place of each score: all beats up to it are called normal.
-    specificity = np.cumsum(normal) / normal.sum()
-    recall = 1 - np.cumsum(1 - normal) / (1 - normal).sum()
-    accuracy = (np.cumsum(normal) + recall * (1 - normal).sum()) / len(normal)
-    thresholds = np.maximum(scores[order], 1e-12)
-    axis.plot(thresholds, accuracy, color=BLACK, label="accuracy")
-    axis.plot(thresholds, (recall + specificity) / 2, color=GREY, label="balanced accuracy")
+    scores, labels, entry = curves["test"]
+    # Where a score is the threshold, beats of this score are called normal.
+    thresholds, false_alarms, recall = (points[::2] for points in operating_points(scores, labels))
+    n_right = (1 - false_alarms) * entry["n_normal"] + recall * entry["n_anomalous"]
+    thresholds = np.maximum(thresholds, 1e-12)
+    axis.plot(thresholds, n_right / len(scores), color=BLACK, label="accuracy")
+    axis.plot(thresholds, (recall + 1 - false_alarms) / 2, color=GREY, label="balanced accuracy")
     axis.plot(thresholds, recall, color=ANOMALOUS_COLOUR, label="sensitivity")
-    axis.plot(thresholds, 1 - specificity, color=NORMAL_COLOUR, label="false-alarm rate")
+    axis.plot(thresholds, false_alarms, color=NORMAL_COLOUR, label="false-alarm rate")
     threshold_line(axis, threshold)
     axis.set_xscale("log")
-    axis.set_xlim(np.quantile(thresholds, 0.02), np.quantile(thresholds, 0.999))
+    axis.set_xlim(*np.maximum(np.quantile(scores, (0.02, 0.999)), 1e-12))
     plain_numbers(axis.xaxis)
     axis.set_ylim(-0.02, 1.02)
     axis.set_xlabel(f"threshold on the {score_label(score)}".replace("score: ", "score, "))
@@ -120,7 +150,7 @@ def accuracy_by_threshold(
 
 
 def false_alarms(entry: dict[str, Any]) -> Figure:
-    """The false-alarm rate promised, and those observed over all normal beats and by record.
+    """Draw the false-alarm rate promised, and those observed over all normal beats and by record.
 
     entry: of the test split in `metrics.json`.
     """
@@ -131,11 +161,11 @@ def false_alarms(entry: dict[str, Any]) -> Figure:
             rates[record] = (1 - found["specificity"], found["n_normal"])
     figure, axes = new_figure(height=1.4 + 0.28 * len(rates))
     axis = axes[0, 0]
-    for place, (rate, n) in enumerate(rates.values()):
+    for y, (rate, n) in enumerate(rates.values()):
         low, high = _wilson(rate, n)
-        colour = BLACK if place == 0 else NORMAL_COLOUR
-        axis.plot([low, high], [place, place], color=colour, linewidth=1.5)
-        axis.plot(rate, place, "o", color=colour, markersize=5)
+        colour = BLACK if y == 0 else NORMAL_COLOUR
+        axis.plot([low, high], [y, y], color=colour, linewidth=1.5)
+        axis.plot(rate, y, "o", color=colour, markersize=5)
     axis.axvline(alarms["promised"], color=GREY, linestyle="--", label="promised")
     axis.axvspan(*(alarms["allowed_95"] or alarms["binomial_95"]), color=GREY, alpha=0.15)
     axis.set_yticks(range(len(rates)), [plain(name) for name in rates])
@@ -150,15 +180,18 @@ def false_alarms(entry: dict[str, Any]) -> Figure:
 def precision_recall_curve(
     curves: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any]]],
 ) -> Figure:
-    """Precision against recall of validation and test; `curves` as for `roc_curve`."""
+    """Draw precision against recall of validation and test; `curves` as of `roc_curve`."""
     figure, axes = new_figure(width=5.6, height=5.2)
     axis = axes[0, 0]
     for (name, (scores, labels, entry)), colour in zip(curves.items(), (GREY, BLACK), strict=True):
-        precision, recall, _ = sk.precision_recall_curve(labels, scores)
+        _, false_alarms, recall = operating_points(scores, labels)
+        hits, alarms = recall * entry["n_anomalous"], false_alarms * entry["n_normal"]
+        # With no alarm at all it is 1, as is the custom.
+        precision = np.divide(hits, hits + alarms, out=np.ones_like(hits), where=hits + alarms > 0)
         label = f"{name}, average precision {entry['average_precision']:.4f}"
         axis.plot(recall, precision, color=colour, label=label)
         axis.plot(entry["recall"], entry["precision"], "o", color=colour)
-    share = float((curves["test"][1] == ANOMALOUS).mean())
+    share = curves["test"][2]["n_anomalous"] / curves["test"][2]["n_beats"]
     axis.plot([], [], "o", color=BLACK, label="at the threshold")
     axis.axhline(share, color=GREY, linestyle=":", linewidth=1, label=f"chance ({share:.2f})")
     axis.set_xlabel("recall (sensitivity)")
@@ -169,7 +202,7 @@ def precision_recall_curve(
 
 
 def confusion_matrices(entries: dict[str, dict[str, Any]]) -> Figure:
-    """Verdicts against labels, a matrix a split; `entries` of `metrics.json`."""
+    """Draw predicted labels against labels, a matrix a split; `entries` of `metrics.json`."""
     figure, axes = new_figure(1, len(entries), width=4.2 * len(entries), height=3.7)
     for axis, (name, entry) in zip(axes[0], entries.items(), strict=True):
         matrix = np.array(entry["confusion_matrix"])
@@ -196,17 +229,17 @@ def confusion_matrices(entries: dict[str, dict[str, Any]]) -> Figure:
 
 
 def recall_by_class(entries: dict[str, dict[str, Any]], class_names: dict[str, str]) -> Figure:
-    """Which part of each class of anomaly is found, with 95% Wilson intervals (Wilson 1927)."""
+    """Draw the recall of each class of anomaly, with 95% Wilson intervals (Wilson 1927)."""
     test = entries["test"]
     symbols = sorted(test["recall_by_class"], key=test["n_by_class"].get, reverse=True)
     figure, axes = new_figure(height=1.2 + 0.6 * len(symbols))
     axis = axes[0, 0]
-    for place, symbol in enumerate(symbols):
+    for y, symbol in enumerate(symbols):
         recall, n = test["recall_by_class"][symbol], test["n_by_class"][symbol]
         low, high = _wilson(recall, n)
-        axis.barh(place, recall, 0.6, color=ANOMALOUS_COLOUR, alpha=0.75)
-        axis.plot([low, high], [place, place], color=BLACK, linewidth=1.5)
-        axis.text(1.02, place, f"{recall:.1%} of {n}", va="center")
+        axis.barh(y, recall, 0.6, color=ANOMALOUS_COLOUR, alpha=0.75)
+        axis.plot([low, high], [y, y], color=BLACK, linewidth=1.5)
+        axis.text(1.02, y, f"{recall:.1%} of {n}", va="center")
     names = [plain(f"{s}: {class_names[s]}" if s in class_names else s) for s in symbols]
     axis.set_yticks(range(len(symbols)), names)
     axis.invert_yaxis()

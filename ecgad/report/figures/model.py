@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 from ecgad.data.beats import Beats
+from ecgad.report.figures.classes import Classes
 from ecgad.report.figures.style import (
     ANOMALOUS_COLOUR,
     BLACK,
@@ -12,9 +13,6 @@ from ecgad.report.figures.style import (
     MARKERS,
     NORMAL_COLOUR,
     amplitude_label,
-    class_colours,
-    class_label,
-    class_order,
     hide_unused,
     new_figure,
     plain,
@@ -22,12 +20,9 @@ from ecgad.report.figures.style import (
     time_axis,
 )
 
-# More points than this hide one another.
-MOST_POINTS = 5000
-
 
 def training_history(history: dict[str, np.ndarray], loss: str) -> Figure:
-    """Losses and learning rate by epoch, the best epoch marked."""
+    """Draw losses and learning rate by epoch, the best epoch marked."""
     figure, axes = new_figure(
         2, 1, height=4.8, sharex=True, gridspec_kw={"height_ratios": [2.4, 1]}
     )
@@ -61,12 +56,12 @@ def training_history(history: dict[str, np.ndarray], loss: str) -> Figure:
 def reconstructions(
     beats: Beats, reconstructed: np.ndarray, scores: np.ndarray, threshold: float, title: str
 ) -> Figure:
-    """Beats, what the model made of them, and the error between the two shaded.
+    """Draw beats, what the model made of them, and the error between the two, shaded.
 
     beats: those to show. reconstructed: their reconstructions, in the same unit and shape.
     scores: (n_beats,).
     """
-    x, x_label = time_axis(beats)
+    x, x_label = time_axis(beats.format, beats.waveforms.shape[2])
     n = len(beats)
     columns = min(4, n)
     rows = -(-n // columns)
@@ -78,21 +73,21 @@ def reconstructions(
         sharex=True,
         sharey=True,
     )
-    for axis, place in zip(axes.flat, range(n), strict=False):
-        beat, made = beats.waveforms[place, 0], reconstructed[place, 0]
+    for index, axis in enumerate(axes.flat[:n]):
+        beat, made = beats.waveforms[index, 0], reconstructed[index, 0]
         axis.fill_between(
             x, beat, made, color=ANOMALOUS_COLOUR, alpha=0.3, linewidth=0, label="error"
         )
         axis.plot(x, beat, color=NORMAL_COLOUR, label="beat")
         axis.plot(x, made, color=BLACK, linewidth=1.1, linestyle="--", label="reconstruction")
-        row = f"row {beats.rows[place]}"
+        row = f"row {beats.rows[index]}"
         if beats.records is not None:
-            row = f"{plain(str(beats.records[place]))} beat {beats.rows[place]}"
-        kind = "" if beats.labels is None else f", {plain(beats.symbols[place])}"
-        axis.set_title(f"{row}{kind}: {scores[place]:#.3g}", loc="left", fontsize=9)
+            row = f"{plain(str(beats.records[index]))} beat {beats.rows[index]}"
+        kind = "" if beats.labels is None else f", {plain(beats.symbols[index])}"
+        axis.set_title(f"{row}{kind}: {scores[index]:#.3g}", loc="left", fontsize=9)
     hide_unused(axes, n)
     for row in axes:
-        row[0].set_ylabel(amplitude_label(beats))
+        row[0].set_ylabel(amplitude_label(beats.format))
     # The lowest of each column; below some of the last row but one there is nothing.
     for axis in axes.flat[max(0, n - columns) : n]:
         axis.set_xlabel(x_label)
@@ -102,21 +97,24 @@ def reconstructions(
     return figure
 
 
-def latent_space(codes: np.ndarray, beats: Beats) -> Figure:
-    """Codes (n_beats, code_size) on their first two principal components, by class."""
+def latent_space(codes: np.ndarray, symbols: np.ndarray, classes: Classes) -> Figure:
+    """Draw codes on their first two principal components, by class.
+
+    codes: (n_codes, code_size). symbols: (n_codes,), of the beats with these codes. classes: of the
+    split that these beats are from.
+    """
     plane = PCA(min(2, *codes.shape)).fit(codes)
     points = plane.transform(codes)
     if points.shape[1] == 1:
         points = np.c_[points, np.zeros(len(points))]
     shares = [*plane.explained_variance_ratio_, 0.0]
-    order = class_order(beats)
-    colours = class_colours(beats, order)
+    colours = classes.colours
     figure, axes = new_figure(width=7.0, height=5.2)
     axis = axes[0, 0]
-    step = -(-len(points) // MOST_POINTS)
-    symbols = np.asarray(beats.symbols)[::step]
+    present = set(symbols.tolist())
+    order = [symbol for symbol in classes.counts if symbol in present]
     for number, symbol in enumerate(order):
-        of_class = points[::step][symbols == symbol]
+        of_class = points[symbols == symbol]
         axis.scatter(
             *of_class.T,
             s=16,
@@ -124,7 +122,7 @@ def latent_space(codes: np.ndarray, beats: Beats) -> Figure:
             alpha=0.6,
             linewidth=0,
             color=colours[symbol],
-            label=f"{class_label(beats, symbol)} ({beats.class_counts[symbol]})",
+            label=f"{classes.label(symbol)} ({len(of_class)})",
         )
     axis.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
     axis.set_ylabel(f"second principal component ({shares[1]:.0%})")

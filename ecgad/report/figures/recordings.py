@@ -1,5 +1,7 @@
-"""Pictures of recordings: what each holds, how it beats, and how well it is judged."""
+"""Pictures of recordings: what each holds, how it beats, and how well its beats are told apart."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,35 +9,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ecgad.data.beats import ANOMALOUS, Beats, Strip
-from ecgad.report.figures.style import (
-    ANOMALOUS_COLOUR,
-    BLACK,
-    BLUE,
-    GREY,
-    class_colours,
-    class_label,
-    class_order,
-    new_figure,
-    plain,
-)
+from ecgad.report.figures.classes import Classes, blocks
+from ecgad.report.figures.style import ANOMALOUS_COLOUR, BLACK, BLUE, GREY, new_figure, plain
+from ecgad.runtime.reading import read_rows
 
 # More rows than this are too small to read.
 MOST_RECORDS = 60
-# Seconds; longer RR intervals are drawn at the end.
-LONGEST_RR = 2.0
+# Seconds; RR intervals beyond are drawn at the ends.
+SHORTEST_RR, LONGEST_RR = 0.2, 2.0
 
 
-def classes_by_record(splits: dict[str, Beats]) -> Figure:
-    """How many beats of each class each record has, over all splits."""
-    symbols = np.concatenate([np.asarray(part.symbols) for part in splits.values()])
-    records = np.concatenate([np.asarray(part.records) for part in splits.values()])
-    names, places = np.unique(records, return_inverse=True)
-    order = class_order(splits["train"])
-    order += sorted(set(symbols.tolist()) - set(order))
-    counts = np.stack(
-        [np.bincount(places[symbols == symbol], minlength=len(names)) for symbol in order], axis=1
-    )
-    names, counts = names[:MOST_RECORDS], counts[:MOST_RECORDS]
+def classes_by_record(counts_by_record: Mapping[str, Counter[str]], classes: Classes) -> Figure:
+    """Draw how many beats of each class each record has.
+
+    classes: of the training split, whose order is kept; those that it lacks come last.
+    """
+    names = sorted(counts_by_record)[:MOST_RECORDS]
+    everywhere = {symbol for counts in counts_by_record.values() for symbol in counts}
+    order = [*classes.counts, *sorted(everywhere - classes.counts.keys())]
+    counts = np.array([[counts_by_record[name][symbol] for symbol in order] for name in names])
     figure, axes = new_figure(width=1.6 + 0.9 * len(order), height=1.0 + 0.2 * len(names))
     axis = axes[0, 0]
     axis.imshow(np.log10(counts + 1), cmap="Blues", aspect="auto", vmin=0, vmax=4)
@@ -43,7 +35,7 @@ def classes_by_record(splits: dict[str, Beats]) -> Figure:
         if count:
             colour = "white" if count > 300 else BLACK
             axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color=colour)
-    axis.set_yticks(range(len(names)), map(plain, names.tolist()), fontsize=8)
+    axis.set_yticks(range(len(names)), map(plain, names), fontsize=8)
     axis.set_xticks(range(len(order)), [plain(symbol) for symbol in order])
     axis.xaxis.tick_top()
     axis.set_ylabel("record")
@@ -53,35 +45,32 @@ def classes_by_record(splits: dict[str, Beats]) -> Figure:
     return figure
 
 
-def rr_distributions(beats: Beats) -> Figure:
-    """Previous and next RR interval of the beats of each class, as shares of the class."""
+def rr_distributions(beats: Beats, classes: Classes) -> Figure:
+    """Draw previous and next RR interval of the beats of each class, as shares of the class."""
     assert beats.rr is not None
-    order = class_order(beats)
-    colours = class_colours(beats, order)
-    bins = np.linspace(0.2, LONGEST_RR, 60)
+    bins = np.linspace(SHORTEST_RR, LONGEST_RR, 60)
+    counts = {symbol: np.zeros((2, len(bins) - 1), int) for symbol in classes.counts}
+    for rows in blocks(beats):
+        symbols, rr = read_rows(beats.symbols, rows), read_rows(beats.rr, rows)
+        for symbol in np.unique(symbols):
+            for column, of_class in enumerate(rr[symbols == symbol].T):
+                known = np.clip(of_class[np.isfinite(of_class)], bins[0], bins[-1])
+                counts[str(symbol)][column] += np.histogram(known, bins)[0]
+    colours = classes.colours
     figure, axes = new_figure(1, 2, width=9.0, height=4.0, sharex=True, sharey=True)
     for axis, column, name in zip(axes[0], (0, 1), ("previous", "next"), strict=True):
-        for symbol in order:
-            rr = np.asarray(beats.rr)[np.asarray(beats.symbols) == symbol, column]
-            rr = np.clip(rr[np.isfinite(rr)], bins[0], bins[-1])
-            if len(rr):
-                axis.hist(
-                    rr,
-                    bins,
-                    weights=np.full(len(rr), 1 / len(rr)),
-                    histtype="step",
-                    linewidth=1.6,
-                    color=colours[symbol],
-                )
+        for symbol, of_class in counts.items():
+            if total := of_class[column].sum():
+                axis.stairs(of_class[column] / total, bins, linewidth=1.6, color=colours[symbol])
         axis.set_xlabel(f"{name} RR interval (s)")
     axes[0, 0].set_ylabel("share of the class")
-    handles = [Line2D([], [], color=colours[s], label=class_label(beats, s)) for s in order]
+    handles = [Line2D([], [], color=colours[s], label=classes.label(s)) for s in counts]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
 def results_by_record(entry: dict[str, Any]) -> Figure:
-    """AUROC, sensitivity and specificity of each record; the lines are means over records.
+    """Draw AUROC, sensitivity and specificity of each record; lines are means over records.
 
     entry: of a split in `metrics.json`. The records of lowest AUROC come first.
     """
@@ -119,26 +108,34 @@ def _or_last(value: float | None) -> float:
     return np.inf if value is None else value
 
 
-def strips(strips: list[Strip], beats: Beats, predicted: np.ndarray) -> Figure:
-    """Some seconds of records, the classes of their beats, and which were called anomalous.
+def in_strip(strip: Strip, records: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Say which beats lie in a strip, bool, (n_beats,).
 
-    beats, predicted: of the test split, (n_beats,).
+    records, samples: (n_beats,), as in `Beats`.
     """
+    times = samples / strip.record_rate
+    end = strip.start + (len(strip.ecg) - 1) / strip.sampling_rate
+    return (records == strip.record) & (times >= strip.start) & (times <= end)
+
+
+def strips(strips: list[Strip], beats: Beats, predicted: np.ndarray, classes: Classes) -> Figure:
+    """Draw some seconds of records, the classes of their beats, and which were called anomalous.
+
+    beats: those in the strips. predicted: their predicted labels, (n_beats,). classes: of the split
+    that they are from.
+    """
+    assert beats.records is not None
     assert beats.samples is not None
     figure, axes = new_figure(len(strips), 1, width=10.0, height=0.8 + 1.7 * len(strips))
-    order = class_order(beats)
-    colours = class_colours(beats, order)
-    records, samples = np.asarray(beats.records), np.asarray(beats.samples)
+    colours = classes.colours
     for axis, strip in zip(axes[:, 0], strips, strict=True):
         seconds = strip.start + np.arange(len(strip.ecg)) / strip.sampling_rate
         axis.plot(seconds, strip.ecg, color=GREY, linewidth=0.9)
-        times = samples / strip.record_rate
-        within = (records == strip.record) & (times >= seconds[0]) & (times <= seconds[-1])
         top = float(strip.ecg.max())
-        for place in np.flatnonzero(within):
-            symbol = str(beats.symbols[place])
+        for index in np.flatnonzero(in_strip(strip, beats.records, beats.samples)):
+            symbol, time = str(beats.symbols[index]), beats.samples[index] / strip.record_rate
             axis.text(
-                times[place],
+                time,
                 top,
                 plain(symbol),
                 color=colours[symbol],
@@ -147,13 +144,9 @@ def strips(strips: list[Strip], beats: Beats, predicted: np.ndarray) -> Figure:
                 fontsize=9,
                 fontweight="bold",
             )
-            if predicted[place] == ANOMALOUS:
+            if predicted[index] == ANOMALOUS:
                 axis.axvspan(
-                    times[place] - 0.2,
-                    times[place] + 0.2,
-                    color=ANOMALOUS_COLOUR,
-                    alpha=0.18,
-                    linewidth=0,
+                    time - 0.2, time + 0.2, color=ANOMALOUS_COLOUR, alpha=0.18, linewidth=0
                 )
         axis.set_title(
             plain(f"record {strip.record}, {strip.lead}"), loc="left", fontsize=9, pad=14

@@ -1,6 +1,5 @@
 """How figures look: colours, sizes, axes."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -10,7 +9,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from ecgad.data.beats import Beats
+from ecgad.data.beats import BeatFormat
 
 # Okabe & Ito 2008: told apart with every common form of colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
@@ -35,7 +34,7 @@ STYLE: dict[Any, Any] = {
 def new_figure(
     rows: int = 1, columns: int = 1, width: float = 7.0, height: float = 4.2, **options: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of that size in inches, and its axes as an array (rows, columns)."""
+    """Return a figure of that size in inches, and its axes as an array (rows, columns)."""
     with matplotlib.rc_context(STYLE):
         # Not by pyplot, which would keep the figure and look for a screen.
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -46,54 +45,33 @@ def new_figure(
 def hide_unused(axes: np.ndarray, n_used: int) -> None:
     """Hide the axes after the first `n_used`; those above them show their own ticks instead."""
     columns = axes.shape[1]
-    for place in range(n_used, axes.size):
-        axes.flat[place].set_visible(False)
-        if place >= columns:
-            axes.flat[place - columns].tick_params(labelbottom=True)
+    for index in range(n_used, axes.size):
+        axes.flat[index].set_visible(False)
+        if index >= columns:
+            axes.flat[index - columns].tick_params(labelbottom=True)
 
 
-def time_axis(beats: Beats) -> tuple[np.ndarray, str]:
-    """Where the samples of a beat lie, (n_samples,), and what the axis is called."""
-    places = np.arange(beats.waveforms.shape[2])
-    if beats.format.sampling_rate is None:
-        return places, "sample"
-    return places / beats.format.sampling_rate, "time (s)"
+def time_axis(beat_format: BeatFormat, n_samples: int) -> tuple[np.ndarray, str]:
+    """Return where the samples of a beat lie, (n_samples,), and the axis label."""
+    samples = np.arange(n_samples)
+    if beat_format.sampling_rate is None:
+        return samples, "sample"
+    return samples / beat_format.sampling_rate, "time (s)"
 
 
-def amplitude_label(beats: Beats) -> str:
-    """The name of the vertical axis: the unit, and of several leads the one that is drawn."""
-    lead = beats.format.leads[0] if len(beats.format.leads) > 1 else "amplitude"
-    return plain(f"{lead} ({beats.format.unit})")
-
-
-def class_order(beats: Beats) -> list[str]:
-    """Symbols of the classes, the normal one first, then the most common."""
-    counts = beats.class_counts
-    normal = set(np.asarray(beats.symbols)[beats.normals].tolist())
-    return sorted(counts, key=lambda symbol: (symbol not in normal, -counts[symbol]))
-
-
-def class_colours(beats: Beats, order: Sequence[str]) -> dict[str, str]:
-    """A colour for each class; blue for normal."""
-    normal = set(np.asarray(beats.symbols)[beats.normals].tolist())
-    others = [symbol for symbol in order if symbol not in normal]
-    colours = {symbol: CLASS_COLOURS[i % len(CLASS_COLOURS)] for i, symbol in enumerate(others)}
-    return colours | dict.fromkeys(normal, NORMAL_COLOUR)
-
-
-def class_label(beats: Beats, symbol: str) -> str:
-    """The symbol and what it means."""
-    name = beats.format.class_names.get(symbol)
-    return plain(f"{symbol}: {name}" if name else symbol)
+def amplitude_label(beat_format: BeatFormat) -> str:
+    """Return the label of the vertical axis: the unit, and of several leads the one drawn."""
+    lead = beat_format.leads[0] if len(beat_format.leads) > 1 else "amplitude"
+    return plain(f"{lead} ({beat_format.unit})")
 
 
 def plain(text: str) -> str:
-    """Text as it is, where matplotlib would see a formula between dollar signs."""
+    """Escape dollar signs, between which matplotlib would see a formula."""
     return text.replace("$", r"\$")
 
 
 def score_label(score: str) -> str:
-    """What a score is."""
+    """Return the label of an axis of scores."""
     errors = {"mae": "mean absolute", "mse": "mean squared", "max": "maximum"}
     if score in errors:
         return f"score: {errors[score]} error of the scaled beat (logarithmic)"
@@ -109,5 +87,5 @@ def plain_numbers(axis: Axis) -> None:
 
 
 def threshold_line(axes: Axes, value: float, label: str = "threshold") -> None:
-    """A dashed vertical line at a threshold."""
+    """Draw a dashed vertical line at a threshold."""
     axes.axvline(value, color=BLACK, linestyle="--", linewidth=1.2, label=f"{label} {value:.3g}")
