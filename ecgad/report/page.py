@@ -1,4 +1,4 @@
-"""All pictures and figures of a run as one HTML page that needs nothing else."""
+"""The results and figures of a run as one HTML page that needs nothing else."""
 
 import base64
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def render(
     training: Mapping[str, Any],
     figures: Mapping[str, tuple[str, bytes]],
 ) -> str:
-    """The page.
+    """Return the page.
 
     metrics: `metrics.json`. training: the summary of the training. figures: caption and PNG of
     each, by its name, in the order of the page.

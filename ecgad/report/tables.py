@@ -12,7 +12,7 @@ from ecgad.scoring.thresholds import provenance
 
 
 def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
-    """What `preprocess_data.py` found: classes, splits, and how well the scaling covers them."""
+    """Show what `preprocess_data.py` found: classes, splits, how well the scaling covers them."""
     splits = summary["splits"]
     names = summary["class_names"]
     table = _table("class", *splits, "all", title="Beats")
@@ -44,7 +44,7 @@ def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
 
 
 def class_words(known: Mapping[str, Any]) -> str:
-    """How annotated beats became classes, and which of them are normal."""
+    """Say how annotated beats became classes, and which of them are normal."""
     return (
         f"classes by the map {known['class_map']}; normal: {', '.join(known['normal_classes'])}; "
         f"anomalous: {', '.join(known['anomalous_classes'])}; others are left out"
@@ -52,7 +52,7 @@ def class_words(known: Mapping[str, Any]) -> str:
 
 
 def patient_words(patients: list[str]) -> str:
-    """Whose beats are both in training and test, which flatters the results."""
+    """Say whose beats are both in training and test, which flatters the results."""
     if not patients:
         return "no patient is both in training and test"
     named = ", ".join(patients) if len(patients) < 10 else f"{len(patients)} patients"
@@ -60,7 +60,7 @@ def patient_words(patients: list[str]) -> str:
 
 
 def train_tables(summary: dict[str, Any]) -> list[str | Table]:
-    """How the training of `train_model.py` went."""
+    """Show how the training of `train_model.py` went."""
     table = _table(f"{summary['model']} autoencoder", "", title="Training")
     members = f" ({summary['members']} members)" if summary["members"] > 1 else ""
     table.add_row("weights", f"{summary['n_weights']}{members}")
@@ -80,7 +80,7 @@ def visualize_tables(summary: dict[str, Any]) -> list[str | Table]:
 
 
 def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
-    """What `evaluate_model.py` measured."""
+    """Show what `evaluate_model.py` measured."""
     threshold = metrics["threshold"]
     parts: list[str | Table] = [
         f"{metrics['name']}, seed {metrics['seed']}: score {metrics['score']}, threshold "
@@ -135,7 +135,7 @@ COMPARED = {
 
 
 def _beside(metrics: dict[str, Any]) -> list[str | Table]:
-    """What was promised of false alarms, and the baselines."""
+    """Show what was promised of false alarms, and the baselines."""
     parts: list[str | Table] = []
     if "false_alarms" in metrics["test"]:
         parts.append(false_alarm_words(metrics["test"]["false_alarms"]))
@@ -150,7 +150,7 @@ def _beside(metrics: dict[str, Any]) -> list[str | Table]:
 
 
 def comparison(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Autoencoder and baselines, each with COMPARED and its seconds, of fitting and scoring."""
+    """Return titles of autoencoder and baselines, each with its cells: COMPARED, then seconds."""
     seconds = sum(metrics["seconds"].values())
     rows = [(f"{metrics['model']} autoencoder", {**metrics["test"], "seconds": seconds})]
     rows += [(TITLES[name], entry) for name, entry in metrics["baselines"].items()]
@@ -167,7 +167,7 @@ def comparison(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def false_alarm_words(alarms: Mapping[str, Any]) -> str:
-    """The rate that the threshold promised beside the one observed."""
+    """Say which rate the threshold promised, and which one was observed."""
     words = (
         f"false alarms among normal test beats: promised {alarms['promised']:.3%}, observed "
         f"{alarms['observed']:.3%}; 95% of samples with the promised rate lie between "

@@ -1,4 +1,4 @@
-"""Arrays to matplotlib figures; opens no file.
+"""Arrays to matplotlib figures; memory-mapped beats are read in blocks.
 
 `style` holds what all share, and `classes` what they say of a split's classes; `data` draws the
 beats, `recordings` the records, `model` the training and the reconstructions, `detection` the

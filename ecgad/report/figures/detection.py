@@ -56,7 +56,7 @@ def score_distributions(
     """Draw histograms of the scores of normal and of anomalous beats, with the threshold."""
     figure, axes = new_figure()
     axis = axes[0, 0]
-    # Scores spread over orders of magnitude; a score of 0 has no place on that axis.
+    # Scores spread over orders of magnitude; a logarithmic axis has no 0.
     lowest = max(scores.min(), scores.max() * 1e-4, 1e-12)
     bins = np.geomspace(lowest, max(scores.max(), threshold, lowest * 1.001) * 1.05, 60)
     parts = (

@@ -109,7 +109,7 @@ def _or_last(value: float | None) -> float:
 
 
 def in_strip(strip: Strip, records: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Say which beats lie in a strip, bool, (n_beats,).
+    """Return which beats lie in a strip: bool, (n_beats,).
 
     records, samples: (n_beats,), as in `Beats`.
     """
