@@ -369,8 +369,8 @@ def test_all_stages_run_on_records_split_by_patient(
     assert metrics["test"]["interval_over"] == "patients"
     assert metrics["patients_in_training_and_test"] == []
     assert metrics["class_map"] == "aami"
-    for name in ("strips", "results_by_record", "classes_by_record", "rr_distributions"):
-        assert (run / "figures" / f"{name}.png").stat().st_size > 1000
+    drawn = {path.stem for path in (run / "figures").glob("*.png")}
+    assert drawn >= {"strips", "results_by_record", "classes_by_record", "rr_distributions"}
     (processed,) = Path("data", "processed").iterdir()
     patients = [
         set(np.load(processed / f"patients_{split}.npy"))
