@@ -4,7 +4,7 @@ from ecgad.commands.script import Run, script
 
 
 def visualize(run: Run) -> None:
-    """Draw the data, the training, the reconstructions and the verdicts, and write a report."""
+    """Draw the data, the training, the reconstructions and the results, and write a report."""
     from ecgad.artifacts import files, runs
     from ecgad.report.tables import visualize_tables
 

@@ -149,8 +149,8 @@ def baseline_entry(
         threshold = choose_threshold(
             config, np.empty(0), result.scores["validation"], splits["validation"].labels
         )
-        of_verdicts = threshold_metrics(*confusion(labels, threshold.predict(scores)))
-        entry |= {name: of_verdicts[name] for name in BASELINE_METRICS}
+        found = threshold_metrics(*confusion(labels, threshold.predict(scores)))
+        entry |= {name: found[name] for name in BASELINE_METRICS}
     return entry
 
 
