@@ -37,7 +37,7 @@ IMPORTS = {
     "scoring": "data processing models config runtime errors",
     "evaluation": "scoring experiment data config",
     "artifacts": "scoring training experiment data models runtime errors",
-    "report": "artifacts evaluation scoring training experiment data models",
+    "report": "artifacts evaluation scoring training experiment data models runtime",
     "detection": "artifacts scoring training data processing recordings models config runtime "
     "errors",
     "__init__": "detection",
