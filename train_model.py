@@ -40,7 +40,7 @@ def train(
         beats, held_out = (
             processed.load_split(experiment.processed_dir, name) for name in ("train", "validation")
         )
-        normals, judged = feed(beats, held_out, device, config.memory_budget_mb * 2**20)
+        normals, validation = feed(beats, held_out, device, config.memory_budget_mb * 2**20)
         check_size(config.coreset, normals.n)
         if checkpoint is None:
             checkpoint = training.new_checkpoint(stage, beats)
@@ -49,23 +49,22 @@ def train(
         if state.epoch:
             run.console.say(f"going on after epoch {state.epoch} of {config.epochs}")
 
-    epochs = fit(model, normals, judged, config, experiment.seed, state)
+    epochs = fit(model, normals, validation, config, experiment.seed, state)
     with (
         run.console.progress(state.epoch, config.epochs, "epoch") as show,
         training.TrainingWriter(stage, checkpoint, state) as write,
     ):
         for state in epochs:
             write(state)
-            losses = state.history[-1]
-            validation = f"validation {losses['validation_loss']:.5f}"
-            show(state.epoch, f"{config.loss} {losses['train_loss']:.5f}, {validation}")
+            losses = [state.history[-1][f"{split}_loss"] for split in ("train", "validation")]
+            show(state.epoch, f"{config.loss} {losses[0]:.5f}, validation {losses[1]:.5f}")
     if processes.RANK > 0:
         return
 
     model.load_state_dict(state.best_weights)
     reference = choose_reference_beats(model, beats, config, experiment.seed)
     training.save_best(stage, checkpoint, state, reference)
-    sizes = {"n_train": normals.n, "n_validation": judged.n, "n_coreset": len(reference)}
+    sizes = {"n_train": normals.n, "n_validation": validation.n, "n_coreset": len(reference)}
     summary = train_summary(experiment, run.run_dir, state, model, device.type, sizes)
     stage.finish(runs.TRAINING_OUTPUTS, summary)
     run.result(summary, train_tables(summary))

@@ -152,7 +152,7 @@ class Experiment(Section):
 def load_experiment(
     path: Path | None = None, overrides: Sequence[str] = (), seed: int | None = None
 ) -> Experiment:
-    """Load the experiment of a YAML file (default: the embedded demo), with `KEY=VALUE` overrides.
+    """Load the experiment of a YAML file (default: configs/demo.yaml), with `KEY=VALUE` overrides.
 
     Raises ConfigError, in one line, for whatever is wrong with the file or an override.
     """

@@ -67,7 +67,7 @@ class SplitWriter:
     def __exit__(self, *error: Any) -> None:
         self.stack.__exit__(*error)
         if error[0] is None:
-            # Of an earlier source that knew more of its beats.
+            # Left over from an earlier source, which knew more about its beats.
             for name in {array_file(field, split) for field in PER_BEAT for split in SPLITS}:
                 if name not in self.outputs:
                     (self.folder / name).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """The four stages as one graph: what each needs of those before it, and when it is done.
 
-A stage that is made requires and checks what it needs. It may find its own output finished; else it
-begins, which takes back what the manifest says of it, and finishes.
+To make a stage is to require and check what it needs. Where its output is finished already, nothing
+is to be done. Otherwise it begins, and its entry in the manifest is removed until it finishes.
 """
 
 from collections.abc import Iterable, Mapping

@@ -89,7 +89,7 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _promise(cls, settings: Any) -> Any:
+    def _promised_rate_is_conformal(cls, settings: Any) -> Any:
         if isinstance(settings, dict) and settings.get("max_false_alarm_rate") is not None:
             threshold = settings.get("threshold") or {}
             if isinstance(threshold, dict) and threshold.get("method") != "pot":

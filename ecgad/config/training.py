@@ -6,8 +6,8 @@ from pydantic import Field
 
 from ecgad.config.section import PositiveFloat, PositiveInt, Section
 
-# What `training.contamination` trims besides: the worst reconstructed beats are not all anomalous,
-# and a few anomalous ones that are left suffice for the network to learn their kind.
+# More is left out than `training.contamination` says: the worst reconstructed beats are not all
+# anomalous, and a few anomalous ones that stay are enough for the network to learn their kind.
 TRIM_MARGIN = 0.06
 
 

@@ -18,8 +18,8 @@ def choose_examples(
 
     Returns their indices. scores: (n_beats,). `normal` and `anomalous` are typical ones, with
     scores near the median of their class, the classes of anomaly taking turns. `false_alarm` and
-    `missed` are called wrongly: `_worst` by the furthest, `_mildest` by the least. Without labels
-    there are the beats of `lowest` and `highest` score instead.
+    `missed` are called wrongly: in `_worst` the scores furthest from the threshold come first, in
+    `_mildest` the nearest. Without labels there are the `lowest` and `highest` scores instead.
     """
     if beats.labels is None:
         indices = np.arange(len(scores))

@@ -41,7 +41,9 @@ def prepare_leads(recording: Recording, settings: SegmentationConfig) -> Prepare
     """Choose, filter and resample leads. Raises FileError where one is not there, and ConfigError
     where the filter does not suit the recording's sampling rate.
     """
-    chosen = choose_leads(recording.name, recording.lead_names, settings.leads)
+    chosen = [0]
+    if settings.leads is not None:
+        chosen = choose_leads(recording.name, recording.lead_names, settings.leads)
     values, missing = fill_gaps(recording.leads[chosen])
     missing |= flat_samples(values, recording.sampling_rate)
     rate = rate_of_beats(recording.sampling_rate, settings)

@@ -79,13 +79,13 @@ def _cut(
     low = low.min(axis=2, keepdims=True)
     span = high.max(axis=2, keepdims=True) - low
     typical = np.array([[_typical(of_lead)] for of_lead in span[:, :, 0].T], np.float32)
-    alive = (span > FLAT * typical).all(axis=(1, 2))
+    moving = (span > FLAT * typical).all(axis=(1, 2))
     kept = real.copy()
-    kept[real] = alive
+    kept[real] = moving
 
-    beats, low, span = beats[alive], low[alive], span[alive]
+    beats, low, span = beats[moving], low[moving], span[moving]
     if settings.form == "heartbeat":
-        beats = np.where(padding[alive, None], 0, (beats - low) / span)
+        beats = np.where(padding[moving, None], 0, (beats - low) / span)
     elif settings.normalisation == "beat":
         beats = (beats - low) / span
     elif settings.normalisation == "record":

@@ -42,15 +42,13 @@ class Recording:
 
 
 def choose_leads(
-    name: str, there: Sequence[str], wanted: Sequence[str | Sequence[str]] | None
+    name: str, there: Sequence[str], wanted: Sequence[str | Sequence[str]]
 ) -> list[int]:
     """Return the indices of the wanted leads among those of the recording `name`.
 
-    wanted: a name each, or several in order of preference; None: the first lead. Case does not
-    matter. Raises FileError, with the leads that there are.
+    wanted: a name each, or several in order of preference. Case does not matter. Raises FileError,
+    with the leads that there are.
     """
-    if wanted is None:
-        return [0]
     folded = [lead.casefold() for lead in there]
     chosen: list[int] = []
     for names in wanted:

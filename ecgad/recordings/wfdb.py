@@ -135,12 +135,14 @@ def read_recording(
 ) -> Recording:
     """Read a record, its leads in mV.
 
-    leads: those wanted, as for `choose_leads`. annotator: suffix of the file with its annotations;
-    None: they are not read. Raises FileError where a file is missing, malformed or of another
-    record, and where a lead is not there or holds nothing.
+    leads: those wanted, as for `choose_leads`; None: all. annotator: suffix of the file with its
+    annotations; None: they are not read. Raises FileError where a file is missing, malformed or of
+    another record, and where a lead is not there or holds nothing.
     """
     annotations = None if annotator is None else read_annotations(header, annotator)
-    chosen = choose_leads(header.name, header.leads, leads)
+    chosen = list(range(len(header.leads)))
+    if leads is not None:
+        chosen = choose_leads(header.name, header.leads, leads)
     return Recording(
         name=header.name,
         leads=read_leads(header, chosen),

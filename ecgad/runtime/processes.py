@@ -104,7 +104,10 @@ def broadcast(value: T) -> T:
 
 
 def shard(n: int, unit: int = 1) -> tuple[int, int]:
-    """Return where this rank's share of `n` things begins and ends, but for the last in units."""
+    """Return where this rank's share of `n` things begins and ends.
+
+    Shares are whole multiples of `unit`; the last one may end earlier.
+    """
     units = -(-n // unit)
     return min(n, units * RANK // SIZE * unit), min(n, units * (RANK + 1) // SIZE * unit)
 

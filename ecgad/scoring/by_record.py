@@ -24,7 +24,7 @@ def adapted_scores(
     times: np.ndarray,
     minutes: float,
 ) -> np.ndarray:
-    """Return scores, float64 (n_beats,), of scaled beats of records, each by a score of its own.
+    """Return scores, float64 (n_beats,), of scaled beats; each record is adapted to by itself.
 
     The first `minutes` of a record are scored by `scorer` as it is, what follows by what it is when
     adapted to them: the part of a record that ANSI/AAMI EC57 grants for it. records: (n_beats,).
@@ -56,8 +56,8 @@ def relative_to_record(scores: np.ndarray, records: np.ndarray | None, n_beats: 
     """Divide scores by the median of the last scores of their record, the beat's own among them.
 
     scores, records: (n_beats,), beats of a record in time; without records all are of one. At the
-    start of a record, its first scores stand in, mirrored, for those that are missing. A threshold
-    on these follows the record.
+    start of a record, where there are too few, they are reflected. A threshold on these follows the
+    record.
     """
     from scipy.ndimage import median_filter
 

@@ -15,7 +15,7 @@ Fitted = Mapping[str, np.ndarray]
 # From a feature of beats, (n_beats, ...), to one number a beat, (n_beats,).
 Score = Callable[[np.ndarray], np.ndarray]
 
-# A neighbour so much nearer than the next is the beat itself, but for rounding.
+# A beat whose nearest neighbour is so much nearer than the next has found itself.
 SAME = 1e-4
 
 

@@ -13,8 +13,8 @@ from ecgad.runtime.reading import read_ahead, read_rows
 # Read at a time, in batches of the model's size.
 BATCHES_READ = 2
 
-# From absolute errors (n_beats, n_leads, n_samples), 0 where they do not count, and the number that
-# counts in each beat, (n_beats,) or the same in all, to one number a beat.
+# One number a beat, from absolute errors (n_beats, n_leads, n_samples), which are 0 in the padding,
+# and from how many samples each beat has without padding: (n_beats,), or one number for all.
 ERRORS: dict[str, Callable[[Tensor, Tensor | int], Tensor]] = {
     "mae": lambda errors, counts: errors.sum(dim=(1, 2)) / counts,
     "mse": lambda errors, counts: errors.square().sum(dim=(1, 2)) / counts,

@@ -53,8 +53,8 @@ def choose_reference_beats(
 ) -> ReferenceBeats:
     """Draw normals of the scaled training split, and keep what the trained model makes of them.
 
-    The share `config.trimmed` of them, the worst reconstructed, cannot be drawn. Raises ConfigError
-    where there are fewer than `training.coreset`.
+    The worst reconstructed, the share `config.trimmed` of all, are left out first. Raises
+    ConfigError where fewer are left than `training.coreset` asks for.
     """
     timing, normals = train.format.timing, train.normals
     if config.trimmed:

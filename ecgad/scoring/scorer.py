@@ -126,7 +126,7 @@ class Scorer:
         """
         if self.reference is None:
             raise ConfigError(
-                "evaluation.adaptation_minutes: a score that is a reconstruction error alone "
+                "a score that is a reconstruction error alone cannot adapt to a patient, since it "
                 "compares with no beats; add code_distance to evaluation.score"
             )
         order = np.argsort(self.scores(beats, lengths), kind="stable")

@@ -135,13 +135,13 @@ def read_record(
 ) -> Part:
     """Read the beats of one record.
 
-    name_width: of the arrays of names, to be the same for all records. Raises FileError where the
-    record is malformed.
+    name_width: characters of the arrays of names, which all records have to share. Raises FileError
+    where the record is malformed.
     """
     from ecgad.processing.segmentation import lead_names, segment, unit_of
     from ecgad.recordings.wfdb import read_recording
 
-    recording = read_recording(header, settings.leads, annotator)
+    recording = read_recording(header, settings.leads or header.leads[:1], annotator)
     peaks = label(recording, settings)
     segments = segment(recording, peaks.samples, settings)
     rows = np.flatnonzero(segments.kept & peaks.wanted)

@@ -33,9 +33,10 @@ class Source(ABC, Generic[S]):
     name: what `data.source` and its section are called. settings_class: that section; without one,
     the source has no settings. of_records: whether its beats are of records and patients.
 
-    Of what was found, files: by the name that a manifest gives them. published: SHA-256 of files as
-    the source is published, by the same names. records: none where the source is a table of beats.
-    left_out: what is not among the beats, by reason; it grows as they are read.
+    Once it has been found, files: by the names under which a manifest lists them. published:
+    SHA-256 of files as the source publishes them, by the same names. records: none where the source
+    is a table of beats. left_out: what is not among the beats, by reason; it grows as they are
+    read.
     """
 
     name: ClassVar[str]

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ecgad.recordings.recording import Recording
     from ecgad.recordings.wfdb import Header
 
-# Records whose headers begin alike in age, sex and numbers of the tape: 202 of MIT-BIH, says its
-# header, was taken from the tape of 201.
+# Two records of one person: 201 and 202 of MIT-BIH are from the same tape, as their headers say.
+# By how a header begins (age, sex, numbers of the tape): the patient.
 SAME_TAPE = {"68 M 1960 2851 x1": "201"}
 
 # The classes of ANSI/AAMI EC57, see `ecgad.recordings.beat_classes`.
