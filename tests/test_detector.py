@@ -76,7 +76,10 @@ def test_a_detector_without_labels_flags_the_share_that_its_threshold_leaves() -
         ({"model": {"kind": "denes"}}, "did you mean dense"),
         ({"evaluation": {"score": "timing"}}, "timing needs beats with timing features"),
         ({"evaluation": {"running_beats": 20}}, "need beats of whole records"),
-        ({"validation": 0.0}, "too few to train on and to hold some out"),
+        ({"validation": 0.0}, "validation: a share between 0 and 1"),
+        ({"validation": 0.001}, "too few to train on and to hold some out"),
+        ({"labels": np.arange(50) % 3}, "labels: 0 .normal. or 1 .anomalous.* with 0, 1, 2"),
+        ({"labels": np.zeros(49)}, r"for each of the 50 beats expected, got .*\(49,\)"),
     ],
 )
 def test_what_cannot_be_fitted_is_said(arguments: dict[str, Any], words: str) -> None:

@@ -112,12 +112,17 @@ class Detector:
         (n_beats,), samples before padding. beat_format: what is known of the beats besides.
         scaling, model, training, evaluation: settings as in the sections of a config file, such as
         `model={"kind": "cnn"}`. validation: the share of the beats, drawn at random, that tells the
-        best epoch and the threshold. Raises ValueError, in one line, where the beats or the
-        settings cannot be used.
+        best epoch and the threshold. Without `scaling` it is standard, which learns faster than the
+        minmax of config files. Returns a new detector. Raises ValueError, in one line, where the
+        beats, the labels or the settings cannot be used.
         """
         beats = _checked(beats, None)
+        if labels is not None:
+            labels = _checked_labels(labels, len(beats))
+        if not 0 < validation < 1:
+            raise ValueError(f"validation: a share between 0 and 1 is needed, not {validation}")
         settings = (
-            validated(ScalingConfig, scaling or {}, "scaling."),
+            validated(ScalingConfig, scaling or {"method": "standard"}, "scaling."),
             validated(ModelConfig, model or {}, "model."),
             validated(TrainingConfig, training or {}, "training."),
             validated(EvaluationConfig, evaluation or {}, "evaluation."),
@@ -131,7 +136,7 @@ class Detector:
         known = Beats(
             waveforms=beats,
             symbols=np.full(len(beats), ""),
-            labels=None if labels is None else np.asarray(labels, np.int8),
+            labels=labels,
             rows=np.arange(len(beats)),
             lengths=None if lengths is None else np.asarray(lengths, np.int32),
             format=beat_format or BeatFormat(tuple(f"lead {i + 1}" for i in range(beats.shape[1]))),
@@ -337,7 +342,7 @@ class Detector:
             "neighbours": self.scorer.neighbours,
             "adaptation_minutes": self.adaptation_minutes,
             "running_beats": self.running_beats,
-            "checkpoint_sha256": self.origin["checkpoint_sha256"],
+            "checkpoint_sha256": self.origin.get("checkpoint_sha256"),
         }
 
     def check_origin(self, run_dir: Path) -> None:
@@ -369,6 +374,18 @@ def _checked(beats: np.ndarray, expected: tuple[int, int] | None) -> np.ndarray:
     if not np.isfinite(beats).all():
         raise ValueError("a sample of the beats is missing or not finite")
     return beats
+
+
+def _checked_labels(labels: np.ndarray, n_beats: int) -> np.ndarray:
+    """Return labels as int8. Raises ValueError unless there is a 0 or a 1 for each beat."""
+    labels = np.asarray(labels)
+    if labels.shape != (n_beats,) or not np.isin(labels, (0, 1)).all():
+        found = ", ".join(map(str, np.unique(labels)[:5].tolist()))
+        raise ValueError(
+            f"labels: 0 (normal) or 1 (anomalous) for each of the {n_beats} beats expected, got an "
+            f"array of shape {labels.shape} with {found}"
+        )
+    return labels.astype(np.int8)
 
 
 def _divide(beats: Beats, validation: float, seed: int) -> tuple[Beats, Beats]:
