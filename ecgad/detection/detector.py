@@ -181,7 +181,7 @@ class Detector:
         start of a record needs. records: (n_beats,), the record of each beat; None: all beats are
         of one, in time. Raises ValueError where the beats have another shape or `times` is lacking.
         """
-        scaled = self.scaler.transform(_checked(beats, (self.model.n_leads, self.model.n_samples)))
+        scaled = self._scaled(beats)
         return self._scores(scaled, lengths, times, records, adapt=True)
 
     decision_function = scores
@@ -208,6 +208,10 @@ class Detector:
                 "evaluation.adaptation_minutes: these beats are of no records; leave it out"
             )
         return self._scores(beats.waveforms, beats.lengths, beats.times, beats.records, adapt)
+
+    def _scaled(self, beats: np.ndarray) -> np.ndarray:
+        expected = (self.model.n_leads, self.model.n_samples)
+        return self.scaler.transform(_checked(beats, expected))
 
     def _scores(
         self,
@@ -240,14 +244,14 @@ class Detector:
         `evaluation.adaptation_minutes` chooses a threshold for such a detector. Raises ConfigError
         where the score is a reconstruction error alone.
         """
-        scaled = self.scaler.transform(_checked(beats, (self.model.n_leads, self.model.n_samples)))
+        scaled = self._scaled(beats)
         scorer = self.scorer.adapted(scaled, lengths)
         parts = (scorer, self.scaler, self.beat_format, self.threshold)
         return Detector(*parts, None, self.running_beats, self.origin)
 
     def reconstruct(self, beats: np.ndarray) -> np.ndarray:
         """Return what the model makes of the beats, float32, in their own unit and shape."""
-        scaled = self.scaler.transform(_checked(beats, (self.model.n_leads, self.model.n_samples)))
+        scaled = self._scaled(beats)
         return self.scaler.inverse_transform(inference.reconstruct(self.model, scaled))
 
     def segment(self, recording: Recording, peaks: np.ndarray) -> Segments:
