@@ -56,7 +56,7 @@ def evaluate(run: Run) -> None:
     baselines = run_baselines(config.baselines, beats, experiment.seed)
     metrics = evaluate_run(experiment, beats, scores, detector.threshold, baselines, seconds)
 
-    stage.begin()
+    stage.begin(runs.EVALUATION_OUTPUTS)
     test, encoded = beats["test"], choose_to_encode(beats["test"])
     runs.save_scores(run.run_dir, scores, [found.scores["test"] for found in baselines.values()])
     runs.save_codes(run.run_dir, encoded, encode(detector.model, test.take(encoded).waveforms))

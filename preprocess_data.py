@@ -17,7 +17,7 @@ def preprocess(
 
     The scaling is fitted on the normal beats of the training split alone.
     """
-    from ecgad.artifacts import files, processed
+    from ecgad.artifacts import processed
     from ecgad.data.scaling import RunningStatistics
     from ecgad.data.splits import SplitAssignment, splits_of_records
     from ecgad.report.summaries import preprocess_summary
@@ -27,11 +27,10 @@ def preprocess(
     source = experiment.source
     source.find(run.console)
     by_record = splits_of_records(source.records, data.split, experiment.seed)
-    inputs = {name: files.sha256(path) for name, path in source.files.items()}
-    stage = run.stage("preprocess", inputs)
+    stage = run.stage("preprocess", source.files)
     if run.finished(stage, preprocess_tables):
         return
-    for name in source.changed(inputs):
+    for name in source.changed(stage.inputs):
         run.console.say(f"note: {name} is not the published file (another checksum); reading it")
 
     assignment = SplitAssignment(data.split, experiment.seed, by_record)
@@ -52,7 +51,7 @@ def preprocess(
             for normals in writer.training_normals():
                 statistics.add(normals)
         outside = writer.finish(statistics.scaler(data.scaling.method), statistics)
-        stage.begin()
+        stage.begin(writer.outputs)
     summary = preprocess_summary(experiment, writer, source.left_out, assignment.tallies, outside)
     stage.finish(writer.outputs, summary)
     run.result(summary, preprocess_tables(summary))

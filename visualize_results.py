@@ -17,15 +17,14 @@ def visualize(run: Run) -> None:
     from ecgad.report.gallery import draw, render
     from ecgad.runtime.workers import in_order
 
-    stage.begin()
-    runs.remove_figures(run_dir)
-    figures = {}
     drawn = ((*parts, experiment.figures.dpi) for parts in draw(experiment, run_dir))
-    for name, caption, png in in_order(render, drawn):
-        files.save_bytes(run_dir / runs.figure_file(name), png)
-        figures[name] = (caption, png)
+    figures = {name: (caption, png) for name, caption, png in in_order(render, drawn)}
     metrics = files.load_json(run_dir / runs.METRICS)
     report = page.render(metrics, stage.needed["train"], figures)
+    outputs = [runs.REPORT, *map(runs.figure_file, figures)]
+    stage.begin(outputs)
+    for name, (_, png) in figures.items():
+        files.save_bytes(run_dir / runs.figure_file(name), png)
     files.save_bytes(run_dir / runs.REPORT, report.encode())
     summary = {
         "name": experiment.name,
@@ -33,7 +32,7 @@ def visualize(run: Run) -> None:
         "report": str(run_dir / runs.REPORT),
         "figures": [str(run_dir / runs.figure_file(name)) for name in figures],
     }
-    stage.finish([runs.REPORT, *map(runs.figure_file, figures)], summary)
+    stage.finish(outputs, summary)
     run.result(summary, visualize_tables(summary))
 
 

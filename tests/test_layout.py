@@ -36,7 +36,7 @@ IMPORTS = {
     "training": "data models config runtime errors",
     "scoring": "data processing models config runtime errors",
     "evaluation": "scoring experiment data config",
-    "artifacts": "scoring training experiment data models runtime errors",
+    "artifacts": "scoring training experiment data models config runtime errors",
     "report": "artifacts evaluation scoring training experiment data models runtime",
     "detection": "artifacts scoring training data processing recordings models config runtime "
     "errors",

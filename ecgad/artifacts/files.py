@@ -1,4 +1,8 @@
-"""Single files: written under a temporary name, flushed, then renamed; read without pickle."""
+"""Single files: written under a temporary name, flushed, then renamed; read without pickle.
+
+A process that is killed leaves its temporary file behind. It is locked as long as it is written, so
+that a later process can tell.
+"""
 
 import errno
 import hashlib
@@ -7,19 +11,33 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from ecgad.errors import ConfigError, FileError, UserError
+from ecgad.runtime import locks
+
+# A temporary file is hidden, .NAME.xxxxxxxx.ecgad
+TEMPORARY = ".ecgad"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, where it is not there. Raises ConfigError."""
+    with _writing_into(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def check_writable(folder: Path) -> None:
-    """Make the folder, and raise ConfigError where nothing can be written into it."""
+    """Raise ConfigError where nothing can be written into a folder."""
+    with _writing_into(folder), tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+@contextmanager
+def _writing_into(folder: Path) -> Iterator[None]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        yield
     except OSError as error:
         raise ConfigError(
             f"cannot write into {folder}: {error.strerror}; choose another folder"
@@ -35,9 +53,11 @@ def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     so_far = free = 0
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.parent)
     try:
         with os.fdopen(descriptor, "w+b") as file:
+            with suppress(OSError):
+                locks.lock(descriptor)
             try:
                 yield file
                 file.flush()
@@ -65,6 +85,17 @@ def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
                 f"make room, or choose another folder"
             ) from None
         raise
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed."""
+    for path in folder.glob(f".*.????????{TEMPORARY}"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        # What cannot be locked may still be written.
+        with suppress(OSError), path.open("r+b") as file:
+            if locks.lock(file.fileno()):
+                path.unlink()
 
 
 def _umask() -> int:

@@ -2,13 +2,18 @@
 
 `manifest.json` has an entry for each stage that finished in the folder: the settings it depends on,
 the SHA-256 of what it read and of what it wrote, its summary, the whole config, the seed, library
-versions, git commit and time.
+versions, git commit and time. Beside the entries it names, stage by stage, the files that ecgad has
+written there, or was about to write: no other file is ever replaced or removed.
 """
 
+import hashlib
 import json
+import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,46 +24,66 @@ from ecgad.errors import FileError
 from ecgad.experiment import Experiment
 
 MANIFEST = "manifest.json"
-# What the next stage reads of an entry.
-ENTRY = {"settings", "inputs", "outputs", "summary"}
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "matplotlib")
+# Names of outputs; nothing else may be replaced because a manifest says so.
+NAME = re.compile(r"(figures/)?\w[\w-]*\.\w+")
 
 Entry = dict[str, Any]
 
 
-def load(folder: Path) -> dict[str, Entry]:
-    """Read the entries of a folder, by stage; none where it has no manifest. Raises FileError."""
+@dataclass
+class Manifest:
+    """What a manifest says. stages: the entries of finished ones. files: named by stage."""
+
+    stages: dict[str, Entry] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> set[str]:
+        """The names of all files that ecgad has written, or was about to write."""
+        return {name for names in self.files.values() for name in names}
+
+
+def load(folder: Path) -> Manifest:
+    """Read the manifest of a folder, empty where it has none. Raises FileError."""
     path = folder / MANIFEST
-    if not path.exists():
-        return {}
+    if not os.path.lexists(path):
+        return Manifest()
     try:
-        entries = files.load_json(path)["stages"]
-        whole = all(entry.keys() >= ENTRY for entry in entries.values())
+        content = files.load_json(path)
+        digest = content.pop("sha256")
+        found = Manifest(**content)
+        names = {name for entry in found.stages.values() for name in entry["outputs"]} | found.ours
+        whole = digest == _digest(content) and all(map(NAME.fullmatch, names))
     except (FileError, TypeError, KeyError, AttributeError):
         whole = False
     if not whole:
-        raise FileError(f"{path} is no manifest of ecgad; move it away and run the stages again")
-    return entries
+        raise FileError(
+            f"{path} is damaged, or no manifest of this version of ecgad; restore it, or choose "
+            f"another folder"
+        )
+    return found
 
 
-def remove(folder: Path, stage: str) -> None:
-    """Take back what the manifest says of a stage, before its output is replaced."""
-    entries = load(folder)
-    if entries.pop(stage, None):
-        files.save_json(folder / MANIFEST, {"stages": entries})
+def save(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a folder."""
+    content = json.loads(files.json_bytes(vars(manifest)))
+    files.save_json(folder / MANIFEST, {"sha256": _digest(content), **content})
 
 
-def add(
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def entry(
     folder: Path,
-    stage: str,
     made_from: Mapping[str, Any],
     outputs: Iterable[str],
     summary: Mapping[str, Any],
     experiment: Experiment,
-) -> None:
-    """Write down that a stage is done. made_from: its settings and inputs."""
-    entries = load(folder)
-    entries[stage] = {
+) -> Entry:
+    """Return what a manifest says of a stage that is done. made_from: its settings and inputs."""
+    return {
         **made_from,
         "outputs": {name: files.sha256(folder / name) for name in outputs},
         "summary": summary,
@@ -68,7 +93,6 @@ def add(
         "git_commit": _git_commit(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    files.save_json(folder / MANIFEST, {"stages": entries})
 
 
 def difference_of(made: Any, asked: Any, key: str = "") -> str:

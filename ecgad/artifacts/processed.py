@@ -36,6 +36,16 @@ def array_file(field: str, split: str) -> str:
     return f"{'beats' if field == 'waveforms' else field}_{split}.npy"
 
 
+# All that may be there, whatever the source knows of its beats.
+OUTPUTS = (
+    *(array_file(field, split) for split in SPLITS for field in PER_BEAT),
+    SCALER,
+    FORMAT,
+    STRIPS,
+    STRIPS_ECG,
+)
+
+
 class SplitWriter:
     """Writes the splits part by part, so that they need not fit into memory.
 
@@ -66,11 +76,6 @@ class SplitWriter:
 
     def __exit__(self, *error: Any) -> None:
         self.stack.__exit__(*error)
-        if error[0] is None:
-            # Left over from an earlier source, which knew more about its beats.
-            for name in {array_file(field, split) for field in PER_BEAT for split in SPLITS}:
-                if name not in self.outputs:
-                    (self.folder / name).unlink(missing_ok=True)
 
     def add(self, split: str, beats: Beats) -> None:
         """Append unscaled beats to a split."""

@@ -2,14 +2,16 @@
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from ecgad.artifacts import arrays, files
+from ecgad.config.loading import read_settings
 from ecgad.data.splits import SPLITS
-from ecgad.errors import FileError
+from ecgad.errors import ConfigError, FileError
 from ecgad.experiment import Experiment
 
 CONFIG = "config.yaml"
@@ -28,8 +30,8 @@ METRICS = "metrics.json"
 FIGURES = "figures"
 REPORT = "report.html"
 
-TRAINING_OUTPUTS = [BEST, LAST, HISTORY]
-EVALUATION_OUTPUTS = [
+TRAINING_OUTPUTS = (BEST, LAST, HISTORY)
+EVALUATION_OUTPUTS = (
     *SCORES.values(),
     BASELINES,
     CODES,
@@ -39,16 +41,23 @@ EVALUATION_OUTPUTS = [
     THRESHOLD,
     DETECTOR,
     METRICS,
-]
+)
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
 
 def save_config(folder: Path, experiment: Experiment) -> None:
-    """Write the resolved experiment as YAML that can be run again."""
+    """Write the resolved experiment as YAML that can be run again.
+
+    A file that says the same already stays, with the comments that somebody may have added.
+    """
     settings = experiment.model_dump(mode="json")
     settings["data"]["raw_dir"] = str(experiment.raw_dir)
     settings["data"]["processed_dir"] = str(experiment.processed_dir)
+    path = folder / CONFIG
+    with suppress(ConfigError):
+        if path.exists() and read_settings(path) == settings:
+            return
     files.save_bytes(folder / CONFIG, yaml.safe_dump(settings, sort_keys=False).encode())
 
 
@@ -118,9 +127,3 @@ def load_examples(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def figure_file(name: str) -> str:
     """Return the name of a picture, relative to the run dir."""
     return f"{FIGURES}/{name}.png"
-
-
-def remove_figures(folder: Path) -> None:
-    """Remove the pictures of an earlier drawing: not every run has the same ones."""
-    for path in (folder / FIGURES).glob("*.png"):
-        path.unlink()

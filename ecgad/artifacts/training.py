@@ -166,7 +166,7 @@ class TrainingWriter:
                 training=None,
             )
             last = replace(best, path=folder / runs.LAST, training=vars(self.state))
-            self.stage.begin()
+            self.stage.begin(runs.TRAINING_OUTPUTS)
             save_checkpoint(best)
             save_checkpoint(last)
             runs.save_history(folder, self.state.history)

@@ -3,7 +3,8 @@
 import inspect
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,7 @@ from ecgad.errors import ConfigError
 from ecgad.experiment import Experiment, load_experiment
 from ecgad.runtime import processes
 from ecgad.runtime.console import PLAIN, Console
+from ecgad.runtime.locks import FolderLock
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,12 +42,19 @@ class Run:
     overwrite: bool
     json: bool
     console: Console
+    stack: ExitStack
 
-    def stage(self, name: str, inputs: dict[str, str] | None = None) -> "Stage":
+    def stage(self, name: str, sources: Mapping[str, Path] | None = None) -> "Stage":
         """Open a stage: require and check what it needs, as `ecgad.artifacts.stages` says."""
         from ecgad.artifacts.stages import Stage
 
-        return Stage(name, self.experiment, self.run_dir, inputs)
+        return Stage(name, self.experiment, self.run_dir, self._hold, sources)
+
+    def _hold(self, folder: Path, write: bool) -> FolderLock:
+        """Get the lock on a folder, and keep it until the script ends."""
+        lock = FolderLock(folder, write, self.console.say)
+        self.stack.callback(lock.close)
+        return lock
 
     def finished(
         self, stage: "Stage", tables: "Callable[[dict[str, Any]], Iterable[RenderableType]]"
@@ -129,6 +138,9 @@ def script(
                 # Libraries tell of fonts and the like.
                 logging.disable(logging.INFO)
             experiment = load_experiment(config, set_ or [], seed)
+            if processes.SIZE > 1 and not by_ranks:
+                raise ConfigError("torchrun is for training and evaluation; run this without it")
+            stack = ExitStack()
             run = Run(
                 experiment=experiment,
                 run_dir=run_dir or Path("runs", experiment.name),
@@ -136,10 +148,9 @@ def script(
                 overwrite=overwrite,
                 json=json,
                 console=Console(quiet or processes.RANK > 0),
+                stack=stack,
             )
-            if processes.SIZE > 1 and not by_ranks:
-                raise ConfigError("torchrun is for training and evaluation; run this without it")
-            with processes.process_group(run.device):
+            with stack, processes.process_group(run.device):
                 stage(run, **options)
 
         return exit_code(work, interrupted)
