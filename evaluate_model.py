@@ -1,8 +1,10 @@
 """Stage 3: a trained autoencoder to scores, a threshold and metrics, and a detector in one file."""
 
+from ecgad.commands.script import Run, script  # first: it catches interruptions
+
+# isort: split
 import time
 
-from ecgad.commands.script import Run, script
 from ecgad.runtime import processes
 
 

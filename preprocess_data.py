@@ -1,16 +1,18 @@
 """Stage 1: raw ECG to scaled training, validation and test beats."""
 
+from ecgad.commands.script import Run, script  # first: it catches interruptions
+
+# isort: split
 from typing import Annotated
 
 import typer
-
-from ecgad.commands.script import Run, script
 
 
 def preprocess(
     run: Run,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes that read.  [default: one for each core]")
+        int | None,
+        typer.Option(min=1, help="Processes that read.  [default and most: one for each core]"),
     ] = None,
 ) -> None:
     """Read a source, split its beats, scale them, and write the splits.

@@ -1,10 +1,12 @@
 """Stage 2: scaled normal beats to a trained autoencoder."""
 
+from ecgad.commands.script import Run, script  # first: it catches interruptions
+
+# isort: split
 from typing import Annotated
 
 import typer
 
-from ecgad.commands.script import Run, script
 from ecgad.runtime import processes
 
 
@@ -23,7 +25,7 @@ def train(
     with processes.fail_together():
         stage = run.stage("train")
         found = training.find_training(stage, resume, run.overwrite)
-    summary, checkpoint = processes.broadcast(found)
+    summary, training_state = processes.broadcast(found)
     if summary is not None:
         run.already(stage, summary, train_tables(summary))
         return
@@ -42,9 +44,8 @@ def train(
         )
         normals, validation = feed(beats, held_out, device, config.memory_budget_mb * 2**20)
         check_size(config.coreset, normals.n)
-        if checkpoint is None:
-            checkpoint = training.new_checkpoint(stage, beats)
-        state = TrainingState(**checkpoint.training or {})
+        checkpoint = training.new_checkpoint(stage, beats)
+        state = TrainingState(**training_state)
         model = restore_model(checkpoint).to(device)
         if state.epoch:
             run.console.say(f"going on after epoch {state.epoch} of {config.epochs}")

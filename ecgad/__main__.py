@@ -1,5 +1,8 @@
 """The command `ecgad`, which uses detectors. The four scripts make them."""
 
+from ecgad.commands import COMMANDS  # first: it catches interruptions
+
+# isort: split
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -7,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from ecgad.commands import COMMANDS
 from ecgad.commands.exits import run_app
 
 

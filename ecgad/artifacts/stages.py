@@ -101,17 +101,14 @@ class Stage:
         self.experiment, self.run_dir = experiment, run_dir
         self.folder = self._folder(self.node)
         self.settings: dict[str, Any] = getattr(experiment, self.node.settings)
+        self.hold = hold
         self.lock: FolderLock | None = None
         # What every file that is read is like now.
         self.read: dict[Path, tuple[int, ...]] = {}
-        # The first rank holds the folders for all.
-        holds, splits = processes.RANK == 0, experiment.processed_dir
-        if (
-            holds
-            and self.node.needs
-            and splits.is_dir()
-            and splits.resolve() != self.folder.resolve()
-        ):
+        splits = experiment.processed_dir
+        if self.folder.is_dir():
+            self._lock()
+        if processes.RANK == 0 and splits.is_dir() and splits.resolve() != self.folder.resolve():
             hold(splits, False)
         entries = {needed: self._require(needed) for needed in self._all_needed()}
         self.needed = {needed: entry["summary"] for needed, entry in entries.items()}
@@ -123,10 +120,9 @@ class Stage:
         else:
             self._note(sources.values())
             self.inputs = {name: files.sha256(path) for name, path in sources.items()}
-        files.make_folder(self.folder)
-        if holds:
-            self.lock = hold(self.folder, True)
-            files.remove_abandoned(self.folder)
+        if not self.folder.is_dir():
+            files.make_folder(self.folder)
+            self._lock()
 
     def finished(self) -> dict[str, Any] | None:
         """Return the summary of this very output where it is there already, else None.
@@ -202,6 +198,13 @@ class Stage:
         )
         there.files[self.name] = sorted(names)
         manifest.save(self.folder, there)
+
+    def _lock(self) -> None:
+        """Hold the folder, by the first rank for all, and clear what a killed process left."""
+        if processes.RANK == 0:
+            self.lock = self.hold(self.folder, True)
+            files.remove_abandoned(self.folder)
+            files.remove_abandoned(self.folder / runs.FIGURES)
 
     @property
     def _config(self) -> set[str]:

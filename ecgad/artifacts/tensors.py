@@ -1,6 +1,7 @@
 """Tensors and plain values in one file, written by `torch.save`, read without pickled code."""
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ def load_tensors(path: Path, what: str, number: int, again: str) -> dict[str, An
     import torch
 
     try:
+        # A file of `torch.save` is a zip, whose checksums PyTorch writes and does not read.
+        with zipfile.ZipFile(path) as file:
+            if damaged := file.testzip():
+                raise ValueError(f"the checksum of {damaged} differs")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises what it will: RuntimeError, EOFError, UnpicklingError
         reason = (str(error) or type(error).__name__).splitlines()[0][:150]

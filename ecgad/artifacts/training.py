@@ -22,21 +22,21 @@ SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
 def find_training(
     stage: Stage, resume: bool, overwrite: bool
-) -> tuple[dict[str, Any] | None, Checkpoint | None]:
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """Look for the very training that is asked for.
 
-    Returns its summary where it is finished, and the checkpoint that it is to go on from where it
-    is to be resumed; neither on other ranks than the first. Raises ConfigError where it is to be
-    resumed and replaced, MismatchError where what is there is another training, or an unfinished
-    one that is neither to be resumed nor replaced.
+    Returns its summary where it is finished, and the fields of the `TrainingState` that it is to go
+    on from where it is to be resumed; neither on other ranks than the first. Raises ConfigError
+    where it is to be resumed and replaced, MismatchError where what is there is another training,
+    or an unfinished one that is neither to be resumed nor replaced.
     """
     if resume and overwrite:
         raise ConfigError("--resume goes on, --overwrite starts again: give one of them")
     if processes.RANK > 0:
-        return None, None
+        return None, {}
     # After a restart by torchrun, what --overwrite was to replace is replaced already.
     resume = resume or processes.ATTEMPT > 0
-    summary = found = None
+    summary, found = None, {}
     unfinished = (stage.folder / runs.LAST).exists()
     try:
         if resume or not overwrite:
@@ -46,7 +46,7 @@ def find_training(
         if not resume:
             raise
     if summary is not None:
-        return summary, None
+        return summary, {}
     if unfinished and not resume and not overwrite:
         raise MismatchError(
             f"{stage.folder} holds an unfinished training; give --resume to go on with it, or "
@@ -54,15 +54,15 @@ def find_training(
         )
     stage.check_writable()
     try:
-        found = _load_resumable(stage) if resume and unfinished else None
+        found = _load_resumable(stage) if resume and unfinished else {}
     except MismatchError:
         if not overwrite:
             raise
     return None, found
 
 
-def _load_resumable(stage: Stage) -> Checkpoint:
-    """Read the last checkpoint of a training that is to go on as `stage` asks.
+def _load_resumable(stage: Stage) -> dict[str, Any]:
+    """Read where a training stands that is to go on as `stage` asks.
 
     Where the learning rate is constant, more epochs may be asked for than at first. Raises
     FileError where it is damaged, MismatchError where it was made otherwise.
@@ -76,16 +76,17 @@ def _load_resumable(stage: Stage) -> Checkpoint:
         {"settings": made, "inputs": checkpoint.inputs},
         {"settings": asked, "inputs": stage.inputs},
     )
-    if checkpoint.training is None:
+    state = checkpoint.training or {}
+    if not state:
         difference = "no training state in it"
-    elif checkpoint.training["epoch"] > asked["training"]["epochs"]:
-        difference = f"{checkpoint.training['epoch']} epochs are done already"
+    elif state["epoch"] > asked["training"]["epochs"]:
+        difference = f"{state['epoch']} epochs are done already"
     if difference:
         raise MismatchError(
             f"{checkpoint.path} cannot go on: it was made otherwise ({difference}); give "
             f"--overwrite to start again"
         )
-    return replace(checkpoint, settings=asked)
+    return state
 
 
 def new_checkpoint(stage: Stage, train: Beats) -> Checkpoint:

@@ -4,5 +4,9 @@ A subcommand of `ecgad` is a module here, with a function of the module's name, 
 it is imported when it is called.
 """
 
+from ecgad.commands import interrupts
+
+interrupts.catch()
+
 # By name: what it does, in one line.
 COMMANDS: dict[str, str] = {}

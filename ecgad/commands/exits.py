@@ -1,16 +1,28 @@
 """How every script and command ends: one line on stderr, and the exit code that goes with it."""
 
-import signal
+import errno
 import sys
+import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
 import typer
 
-from ecgad.errors import ConfigError, UserError
+from ecgad.commands import interrupts
+from ecgad.errors import ConfigError, FileError, UserError
 from ecgad.runtime import processes
 
-INTERRUPTED = 130
+# A file or folder is not there, cannot be read, or is another thing than it should be.
+NO_FILE = {
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+}
 
 
 def exit_code(work: Callable[[], None], interrupted: str) -> int:
@@ -19,22 +31,25 @@ def exit_code(work: Callable[[], None], interrupted: str) -> int:
     interrupted: how to go on after an interruption.
     """
     try:
-        work()
+        # What a library warns of either does not matter, or ends as an error of our own.
+        with interrupts.raised(), warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            work()
     except UserError as error:
         return fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return fail(f"interrupted; {interrupted}", INTERRUPTED)
+        return fail(f"interrupted; {interrupted}", interrupts.INTERRUPTED)
     except MemoryError as error:
         return fail(f"out of memory: {error}", 1)
     except OSError as error:
-        return fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+        code = FileError.exit_code if error.errno in NO_FILE else 1
+        return fail(f"{error.filename or 'a file'}: {error.strerror or error}", code)
     return 0
 
 
 def run_app(app: typer.Typer) -> NoReturn:
     """Run a command line, and exit with its code."""
-    # A job that is told to end, by a scheduler or by `timeout`, ends as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from ecgad.errors import MismatchError
+
 # Scattered rows read at a time; the system reads tens of kilobytes around each.
 ROWS_READ = 256
 
@@ -14,7 +16,10 @@ U = TypeVar("U")
 
 
 def read_rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
-    """Copy rows of an array; of a memory-mapped one, the pages read do not stay in memory."""
+    """Copy rows of an array; of a memory-mapped one, the pages read do not stay in memory.
+
+    Raises MismatchError where the file has become shorter since it was mapped.
+    """
     in_file = isinstance(array, np.memmap) and array.filename is not None
     if not in_file or not array.flags.c_contiguous:
         return np.array(array[rows])
@@ -30,15 +35,25 @@ def read_rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
         start, stop, _ = rows.indices(len(array))
         width = int(np.prod(array.shape[1:]))
         at = offset + start * width * array.itemsize
-        part = np.fromfile(file, array.dtype, max(0, stop - start) * width, offset=at)
-        return part.reshape(-1, *array.shape[1:])
+        n = max(0, stop - start)
+        part = np.fromfile(file, array.dtype, n * width, offset=at)
+        if len(part) < n * width:
+            raise _replaced(file)
+        return part.reshape(n, *array.shape[1:])
     copied = np.empty((len(rows), *array.shape[1:]), array.dtype)
     for start in range(0, len(rows), ROWS_READ):
         # By a mapping of its own, which ends at once.
-        mapped = np.memmap(file, array.dtype, "r", offset, array.shape)
+        try:
+            mapped = np.memmap(file, array.dtype, "r", offset, array.shape)
+        except ValueError:
+            raise _replaced(file) from None
         copied[start : start + ROWS_READ] = mapped[rows[start : start + ROWS_READ]]
         del mapped
     return copied
+
+
+def _replaced(file: object) -> MismatchError:
+    return MismatchError(f"{file} was replaced while it was being read; run this again")
 
 
 def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:

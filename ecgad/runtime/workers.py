@@ -23,12 +23,12 @@ def in_order(
 ) -> Iterator[T]:
     """Give the results of `function(*call)`, in the order of the calls.
 
-    jobs: how many processes; None: as many as there are cores. Only a few calls are ever waiting,
-    so that memory does not grow with their number. What a call raises is raised here; UserError
+    jobs: how many processes, but no more than there are cores; None: as many. Only a few calls are
+    ever waiting, so that memory does not grow with their number. What a call raises is raised here; UserError
     where a process is ended from outside.
     """
     calls = iter(calls)
-    n_processes = jobs or _cores()
+    n_processes = min(jobs or _cores(), _cores())
     first = list(islice(calls, 2))
     if n_processes == 1 or len(first) == 1:
         for call in (*first, *calls):

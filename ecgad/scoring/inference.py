@@ -72,7 +72,8 @@ def compute_features(
             samples = torch.arange(batch.shape[2], device=batch.device)
             errors = errors * (samples < of_batch[:, None])[:, None]
             counts = of_batch * batch.shape[1]
-        for name in needed & ERRORS.keys():
+        # A set has another order in each process.
+        for name in sorted(needed & ERRORS.keys()):
             keep(name, ERRORS[name](errors, counts).double())
     return features
 
