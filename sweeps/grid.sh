@@ -11,7 +11,8 @@
 # OPTION   for all stages, such as --set data.raw_dir=FOLDER
 #
 # What is done is not done again, and an interrupted training goes on where it stopped, so that the
-# same command can be given after a break. A run that fails is reported and the others go on.
+# same command can be given after a break. Given twice at once, the two share the work: a stage waits
+# for another one that works in its folder. A run that fails is reported and the others go on.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 # The environment that make built, unless PYTHON names another.
@@ -58,17 +59,20 @@ one() {
     "$python" "$here/preprocess_data.py" "${options[@]}" --quiet >/dev/null &&
         "$python" "$here/train_model.py" "${options[@]}" --resume --quiet >/dev/null &&
         "$python" "$here/evaluate_model.py" "${options[@]}" $again --json --quiet \
-            >"$out/$name/line" &&
+            >"$lines/$name" &&
         { [ -z "$figures" ] ||
             "$python" "$here/visualize_results.py" "${options[@]}" $again --quiet >/dev/null; }
     code=$?
     [ "$code" -eq 0 ] && return
-    rm -f "$out/$name/line"
+    rm -f "$lines/$name"
     [ "$code" -eq 130 ] || echo "== $name failed (exit code $code)" >&2
     return "$code"
 }
 
-mkdir -p "$out"
+# The lines of this call; another may work in the same folder.
+lines=$(mktemp -d) || exit 1
+trap 'rm -rf "$lines"' EXIT
+mkdir -p "$out" || exit 2
 failed=0 running=0 names=()
 # Take note of how a run ended. Ctrl-C ends the sweep, not only the run.
 ended() {
@@ -92,8 +96,6 @@ for config in "${configs[@]}"; do
     for seed in $seeds; do
         name=$(basename "$config" .yaml)-seed$seed
         names+=("$name")
-        mkdir -p "$out/$name"
-        rm -f "$out/$name/line"
         if [ "$jobs" -eq 1 ]; then
             one "$config" "$seed" "$name" "$@"
             ended $?
@@ -109,8 +111,11 @@ while [ "$running" -gt 0 ]; do
 done
 
 for name in "${names[@]}"; do
-    [ ! -e "$out/$name/line" ] || cat "$out/$name/line"
-done >"$out/metrics.jsonl"
-[ -s "$out/metrics.jsonl" ] || exit 1
-"$python" "$here/sweeps/collect.py" "$out/metrics.jsonl" "$out/results.csv" || exit $?
+    [ ! -e "$lines/$name" ] || cat "$lines/$name"
+done >"$lines/metrics.jsonl"
+[ -s "$lines/metrics.jsonl" ] || exit 1
+"$python" "$here/sweeps/collect.py" "$lines/metrics.jsonl" "$lines/results.csv" || exit $?
+for table in metrics.jsonl results.csv; do
+    cp "$lines/$table" "$out/.$table.$$" && mv "$out/.$table.$$" "$out/$table" || exit 1
+done
 exit $failed

@@ -35,12 +35,17 @@ class Outcome:
 Call = Callable[..., Outcome]
 
 
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    """Leave Ctrl-C to pytest: a script in this process has handlers of its own."""
-    yield
+def own_signals() -> None:
+    """Leave Ctrl-C to pytest, and to the processes that it starts: a script has its own way."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Leave signals as they were."""
+    yield
+    own_signals()
 
 
 @pytest.fixture
@@ -80,6 +85,7 @@ def script(
         monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(REPOSITORY / script), run_name="__main__")
+        own_signals()
         captured = capsys.readouterr()
         return Outcome(int(stop.value.code or 0), captured.out, captured.err)
 

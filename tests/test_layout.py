@@ -112,3 +112,12 @@ def test_settings_name_what_the_registries_hold() -> None:
     sections = {name for name in SOURCES if name in type(Experiment(name="x").data).model_fields}
     assert sections == {"synthetic", "csv", "wfdb", "ptbdb", "heartbeat_csv"}
     assert not sections & set(DataConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*REPOSITORY.glob("*.py"), REPOSITORY / "ecgad" / "__main__.py"],
+    ids=lambda path: path.name,
+)
+def test_what_is_run_catches_interruptions_before_it_imports_anything_else(path: Path) -> None:
+    assert next(imports(path)).startswith("ecgad.commands.")

@@ -292,6 +292,9 @@ def test_an_interrupted_training_goes_on_to_the_same_numbers(
     for name, weights in whole["training"]["weights"].items():
         assert torch.equal(weights, resumed["training"]["weights"][name])
     assert resumed["training"]["epoch"] == 200
+    # Nothing tells that it was interrupted.
+    best = [(folder / "checkpoint_best.pt").read_bytes() for folder in (RUN, Path("whole"))]
+    assert best[0] == best[1]
 
 
 def test_more_epochs_may_be_asked_for_where_the_rate_is_constant(

@@ -47,12 +47,12 @@ def find_training(
             raise
     if summary is not None:
         return summary, {}
+    stage.check_writable()
     if unfinished and not resume and not overwrite:
         raise MismatchError(
             f"{stage.folder} holds an unfinished training; give --resume to go on with it, or "
             f"--overwrite to start again"
         )
-    stage.check_writable()
     try:
         found = _load_resumable(stage) if resume and unfinished else {}
     except MismatchError:

@@ -24,8 +24,8 @@ def in_order(
     """Give the results of `function(*call)`, in the order of the calls.
 
     jobs: how many processes, but no more than there are cores; None: as many. Only a few calls are
-    ever waiting, so that memory does not grow with their number. What a call raises is raised here; UserError
-    where a process is ended from outside.
+    ever waiting, so that memory does not grow with their number. What a call raises is raised here;
+    UserError where a process is ended from outside.
     """
     calls = iter(calls)
     n_processes = min(jobs or _cores(), _cores())
