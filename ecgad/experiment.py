@@ -89,7 +89,10 @@ class Experiment(Section):
     """A whole experiment, with every default and path filled in."""
 
     name: str = Field(
-        min_length=1, pattern=r"^[^./\\][^/\\]*$", description="the config file's, mostly"
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$",
+        description="the config file's, mostly",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of split, weights and order of batches")
     data: _Data = _Data()

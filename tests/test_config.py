@@ -22,6 +22,12 @@ def test_no_arguments_mean_the_demo() -> None:
     assert str(load_experiment().processed_dir) == "data/processed/demo"
 
 
+# Ten values, and ten times that, and so on: an alias stands for what it names.
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
@@ -45,6 +51,14 @@ def test_no_arguments_mean_the_demo() -> None:
         ("training.epochs=9999999999", ["training.epochs", "1000000"]),
         ("data.raw_dir=2024-13-01", ["data.raw_dir", "month"]),
         ("seed=-1", ["seed", "-1"]),
+        ("seed=0x" + "f" * 9000, ["seed", "a number of many digits"]),
+        ("seed=" + ":".join(["1"] * 3000), ["seed", "a number of many digits"]),
+        ("training.learning_rate=" + ":".join(["1"] * 3000) + ".5", ["too large"]),
+        ("name=" + "[" * 5000, ["name", "nested too deeply"]),
+        ('name="a\\0b"', ["name", "pattern"]),
+        ('name="\\ud800"', ["name", "unicode"]),
+        ("name=" + "x" * 200, ["name", "at most 100", "xx...xx"]),
+        ("evaluation.score={mae: 1.0e+308, mse: 1.0e+308}", ["evaluation.score", "1000000"]),
     ],
 )
 def test_bad_values_are_refused_by_name(override: str, words: list[str]) -> None:
@@ -62,6 +76,12 @@ def test_bad_values_are_refused_by_name(override: str, words: list[str]) -> None
         ("training: {epochs: 3, epochs: 4}", ["line 1", "epochs", "twice"]),
         ("training:\n  epochs: 3\n bad", ["line", "not valid YAML"]),
         ("- 1\n- 2", ["mapping"]),
+        (BOMB + "name: *a9", ["more than 100,000 values"]),
+        (BOMB + "data: {source: *a9}", ["more than 100,000 values"]),
+        (BOMB + "evaluation: {baselines: *a9}", ["more than 100,000 values"]),
+        ("name: &a [*a]", ["more than 100,000 values"]),
+        ("\n".join(f"k{i}: 1" for i in range(60_000)), ["kB"]),
+        ("x" * 300_000, ["kB"]),
     ],
 )
 def test_bad_files_are_refused_by_line(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -71,6 +91,7 @@ def test_bad_files_are_refused_by_line(tmp_path: Path, text: str, words: list[st
         load_experiment(path)
     for word in ["bad.yaml", *words]:
         assert word in str(error.value)
+    assert len(str(error.value)) < 500
 
 
 def test_missing_file_names_the_nearest() -> None:
@@ -100,3 +121,24 @@ def test_settings_leave_out_places_and_what_was_not_chosen() -> None:
     other = load_experiment(None, ["data.synthetic.noise=0.1", "model.dense.code_size=3"])
     assert other.data_settings != here.data_settings
     assert other.training_settings != here.training_settings
+
+
+def test_aliases_and_merges_are_the_common_ones(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "model: {dense: &network {code_size: 3}, lstm: {<<: *network, layers: 2}}\n"
+        "training: {<<: [{epochs: 5, members: 2}, {epochs: 7}], members: 3}\n"
+    )
+    experiment = load_experiment(path, ["model.dense.code_size=4"])
+    # A mapping's own keys come before merged ones, of which the first do.
+    assert (experiment.training.epochs, experiment.training.members) == (5, 3)
+    # An override changes the section that it names, and no other one by an alias.
+    assert (experiment.model.dense.code_size, experiment.model.lstm.code_size) == (4, 3)
+
+
+def test_many_mistakes_are_counted_and_a_few_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("\n".join(f"k{i}: 1" for i in range(5000)))
+    with pytest.raises(ConfigError, match=r"k0: unknown key.*; and 4997 more") as error:
+        load_experiment(path)
+    assert len(str(error.value)) < 500

@@ -8,6 +8,8 @@ from ecgad.config.section import Fraction, PositiveFloat, Section
 
 # Of `ecgad.scoring.components`, which stands above.
 Component = Literal["mae", "mse", "code_distance", "code_mahalanobis", "timing", "prematurity"]
+# Beyond it, another component has no say.
+Weight = Annotated[float, Field(ge=1e-6, le=1e6)]
 Baseline = Literal["pca", "knn", "one_class_svm", "isolation_forest"]
 
 
@@ -38,7 +40,7 @@ class ThresholdConfig(Section):
 
 
 class EvaluationConfig(Section):
-    score: Component | Annotated[dict[Component, PositiveFloat], Field(min_length=1)] = Field(
+    score: Component | Annotated[dict[Component, Weight], Field(min_length=1)] = Field(
         "mae",
         description="mae, mse: the mean absolute or mean squared error of a beat. "
         "code_distance, code_mahalanobis: how far its code lies from those of training normals. "

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,20 +15,53 @@ from ecgad.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 
+# Characters of a file, and values in it once every alias is written out: no experiment needs more,
+# and an alias of aliases of aliases may stand for more than any memory holds.
+LONGEST, MOST_VALUES = 2**18, 100_000
+# Mistakes that a message names.
+MOST_NAMED = 3
+
 
 class _Loader(yaml.SafeLoader):
     """YAML as people write it: 1e-3 is a number, and a key given twice is a mistake."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            # What is merged stands below the mapping's own keys.
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == MERGE:
+                continue
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key} is given twice", node.value[number][0].start_mark
+                    None, None, f"the key {_shown(key)} is given twice", key_node.start_mark
                 )
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what `<<` merges before a mapping's own keys, which come to hold in its stead.
 
+        Of several merged mappings the first holds. PyYAML's versions differ in that.
+        """
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
+        own = []
+        for key, value in node.value:
+            if key.tag != MERGE:
+                own.append((key, value))
+                continue
+            several = isinstance(value, yaml.SequenceNode)
+            for other in reversed(value.value) if several else [value]:
+                if not isinstance(other, yaml.MappingNode):
+                    raise yaml.constructor.ConstructorError(
+                        None, None, "<< merges a mapping, or a list of them", other.start_mark
+                    )
+                self.flatten_mapping(other)
+                merged += other.value
+        node.value = merged + own
+
+
+MERGE = "tag:yaml.org,2002:merge"
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
@@ -38,26 +72,56 @@ _Loader.add_implicit_resolver(
 def parse_yaml(text: str, where: str) -> Any:
     """Read YAML text as plain Python values. Raises ConfigError, with `where` and the line."""
     try:
-        return _Loader(text).get_single_data()
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if _n_values(node, {}) > MOST_VALUES:
+            raise ValueError(f"it stands for more than {MOST_VALUES:,} values")
+        return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{where}{line}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, TypeError, ValueError, KeyError, AttributeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{where}: not valid YAML: it is nested too deeply") from None
+    except (
+        yaml.YAMLError,
+        TypeError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         # A date in month 13, a tag on something else: the constructors raise as they will.
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(f"{where}: not valid YAML: {reason}") from None
 
 
+def _n_values(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Count the values that a node stands for. known: by identity, those counted already."""
+    if id(node) not in known:
+        # An alias of what it stands in has no end.
+        known[id(node)] = MOST_VALUES + 1
+        children: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            children = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            children = node.value
+        known[id(node)] = 1 + sum(_n_values(child, known) for child in children)
+    return known[id(node)]
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """Read the sections of a config file, as plain values. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
     except FileNotFoundError:
         near = difflib.get_close_matches(path.stem, [p.stem for p in path.parent.glob("*.yaml")], 1)
         hint = f"; did you mean {path.with_name(near[0] + '.yaml')}?" if near else ""
         raise ConfigError(f"no such config file: {path}{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the config file {path}: {error}") from None
+    if len(text) > LONGEST:
+        raise ConfigError(f"{path} is no config: it has more than {LONGEST // 1024} kB")
     settings = parse_yaml(text, str(path))
     if settings is None:
         return {}
@@ -71,17 +135,18 @@ def override(settings: dict[str, Any], change: str) -> None:
     """Put SECTION.KEY=VALUE into settings, its value read as YAML. Raises ConfigError."""
     key, equals, text = change.partition("=")
     if not equals or not key:
-        raise ConfigError(f"--set {change}: write SECTION.KEY=VALUE")
+        raise ConfigError(f"--set {_short(change)}: write SECTION.KEY=VALUE")
     *sections, last = key.split(".")
     inner = settings
     for section in sections:
         # A section that the file leaves empty reads as null.
-        if inner.get(section) is None:
-            inner[section] = {}
+        within = inner.get(section)
+        if within is not None and not isinstance(within, dict):
+            raise ConfigError(f"--set {_short(change)}: {_short(section)} is not a section")
+        # A copy: by an alias, it may be the same as another section.
+        inner[section] = dict(within or {})
         inner = inner[section]
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {change}: {section} is not a section")
-    inner[last] = parse_yaml(text, f"--set {change}")
+    inner[last] = parse_yaml(text, f"--set {_short(change)}")
 
 
 def validated(section: type[M], settings: Mapping[str, Any], prefix: str = "") -> M:
@@ -89,24 +154,44 @@ def validated(section: type[M], settings: Mapping[str, Any], prefix: str = "") -
     try:
         return section.model_validate(settings)
     except ValidationError as error:
-        keys = list(_keys(section))
-        raise ConfigError(
-            "; ".join(prefix + _explain(details, keys) for details in error.errors())
-        ) from None
+        keys, mistakes = list(_keys(section)), error.errors(include_url=False)
+        told = [prefix + _explain(details, keys) for details in mistakes[:MOST_NAMED]]
+        if more := len(mistakes) - len(told):
+            told.append(f"and {more} more")
+        raise ConfigError("; ".join(told)) from None
+
+
+class _Brief(reprlib.Repr):
+    """Values as they stand in messages: their beginning alone is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict, self.maxstring = 2, 4, 4, 60
+
+    def repr_int(self, value: int, level: int) -> str:
+        """Show a number; Python refuses to write thousands of digits."""
+        return repr(value) if value.bit_length() < 200 else "a number of many digits"
+
+
+_shown = _Brief().repr
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _explain(error: ErrorDetails, keys: Sequence[str]) -> str:
     # Pydantic marks the branches of a union in the location ('str', 'int'): they are no keys.
-    key = ".".join(str(part) for part in error["loc"])
+    key = _short(".".join(str(part) for part in error["loc"]))
     for end in range(len(error["loc"]), 0, -1):
         candidate = ".".join(str(part) for part in error["loc"][:end])
         if candidate in keys:
             key = candidate
             break
     if error["type"] == "extra_forbidden":
-        key = ".".join(str(part) for part in error["loc"])
+        key = _short(".".join(str(part) for part in error["loc"]))
         return f"{key}: unknown key{_nearest_key(key, keys)}"
-    got = "" if error["type"] == "missing" else f", got {error['input']!r}"
+    got = "" if error["type"] == "missing" else f", got {_shown(error['input'])}"
     if error["type"] == "value_error":
         return f"{key}: {error['msg'].removeprefix('Value error, ')}" if key else error["msg"]
     if error["type"] in ("model_type", "model_attributes_type"):
@@ -115,7 +200,7 @@ def _explain(error: ErrorDetails, keys: Sequence[str]) -> str:
     near = ""
     if error["type"] == "literal_error":
         names = re.findall(r"'(\w+)'", error["msg"])
-        close = difflib.get_close_matches(str(error["input"]), names, 1)
+        close = difflib.get_close_matches(_short(str(error["input"])), names, 1)
         near = f"; did you mean {close[0]}?" if close else ""
     return f"{key}: {message}{got}{near}"
 

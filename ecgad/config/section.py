@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 PositiveInt = Annotated[int, Field(gt=0, le=1_000_000)]
 Width = Annotated[int, Field(gt=0, le=65_536)]
 Folder = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 # In Hz; a filter below it is numerically unstable.
 Frequency = Annotated[float, Field(ge=0.01, le=50_000)]
