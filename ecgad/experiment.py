@@ -57,7 +57,7 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _chosen(self) -> Self:
         source, settings, method = SOURCES[self.source], self.of_source, self.split.method
-        source.check(settings)
+        source.check(settings, method)
         if method == "source" and not source.has_test_set(settings):
             raise ValueError(
                 f"data.split.method: source {self.source} has no test set of its own; use random"

@@ -43,6 +43,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("model=dense", ["model", "section", "'dense'"]),
         ("data.split.fractions=[0.5,0.2,0.2]", ["data.split", "add up to 1", "0.9"]),
         ("data.source=csv", ["data.csv.file"]),
+        ("data.csv.normal_label=.inf", ["data.csv.normal_label", "finite"]),
         ("data.split.method=source", ["data.split.method", "synthetic"]),
         ("evaluation.threshold.method=fixed", ["evaluation.threshold.value"]),
         ("training.epochs", ["training.epochs", "SECTION.KEY=VALUE"]),

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ecgad.data.sources.csv import read_csv
+from ecgad.data.beats import Beats
+from ecgad.data.sources.csv import CsvConfig, read_tables
 from ecgad.data.sources.ecg5000 import read_ecg5000, read_ts, read_txt
 from ecgad.data.sources.ecg_csv import read_ecg_csv
 from ecgad.data.sources.synthetic import BEFORE_R, BLOCK, KINDS, synthesise
-from ecgad.errors import FileError
+from ecgad.errors import ConfigError, FileError
+from ecgad.experiment import load_experiment
 from tests.helpers import beats_of
 
 
@@ -45,7 +48,9 @@ def test_ecg_csv_labels_are_flipped(ecg5000: Path) -> None:
         ("@data\n1,2,3:1\n1,2:1\n", ["line 3", "2 values", "3"]),
         ("@data\n1,2,3:1\n1,x,3:1\n", ["line 3", "x"]),
         ("@data\n1,2,3:1\n1,?,3:1\n", ["line 3"]),
-        ("@data\n1,nan,3:1\n", ["line 2", "not finite"]),
+        ("@data\n1,nan,3:1\n", ["line 2", "missing"]),
+        ("@data\n1,2e12,3:1\n", ["line 2", "not below"]),
+        ("@data\n1,2,3:1\n1,2,3:l\n", ["line 3", "class 'l'", "1, 2, 3, 4, 5"]),
         ("@data\n", ["no beats"]),
         ("1,2,3:1\n", ["@data"]),
     ],
@@ -66,6 +71,11 @@ def test_malformed_txt_is_refused_by_line(tmp_path: Path) -> None:
         read_txt(path)
 
 
+def read_own(*paths: Path, **settings: object) -> Beats:
+    """Read a user's own table, or two."""
+    return read_tables(paths, CsvConfig.model_validate(settings))
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -75,7 +85,7 @@ def test_malformed_txt_is_refused_by_line(tmp_path: Path) -> None:
         ("a,b,c,label\n1,2,3,N\n1,inf,3,V\n", ["line 3", "column b", "inf"]),
         ("a,b,c,label\n1,2,3,N\n1,1e20,3,V\n", ["line 3", "column b", "1e+20"]),
         ("label,a,b,c\nN,1,2,3\nV,1\n", ["line 3", "ends after 1 of 3 samples"]),
-        ("a,b,c,label\n1,2,3,N\n1,2,3,V,9\n", ["line 3"]),
+        ("a,b,c,label\n1,2,3,N\n1,2,3,V,9\n", ["line 3: 5 values", "have 4"]),
         ("a,b,c,label\n1,2,3,9,N\n1,2,3,9,V\n", ["line 2", "more values"]),
         ("a,b,c,label\n1,2,3,N\n1,2,3,\n", ["line 3", "no label"]),
         ("a,b,c,label\n1,2,3,N\n1,2,3,N\n", ["only one class"]),
@@ -91,7 +101,7 @@ def test_malformed_csv_is_refused_by_cell(tmp_path: Path, content: str, words: l
     path = tmp_path / "own.csv"
     path.write_text(content)
     with pytest.raises(FileError) as error:
-        read_csv(path, label_column="label", normal_label="N")
+        read_own(path, label_column="label", normal_label="N")
     for word in ["own.csv", *words]:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
@@ -100,7 +110,7 @@ def test_malformed_csv_is_refused_by_cell(tmp_path: Path, content: str, words: l
 def test_own_csv_with_and_without_labels(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("label,a,b\n0,1,2\n1.0,3,4\n0,5,6\n")
-    beats = read_csv(path, label_column="label", normal_label=0)
+    beats = read_own(path, label_column="label", normal_label=0)
     assert beats.waveforms.tolist() == [[[1, 2]], [[3, 4]], [[5, 6]]]
     assert beats.labels is not None
     assert beats.labels.tolist() == [0, 1, 0]
@@ -108,17 +118,119 @@ def test_own_csv_with_and_without_labels(tmp_path: Path) -> None:
 
     # Long numbers are as different as they look.
     path.write_text("label,a,b\n1234567,1,2\n1234568,3,4\n")
-    labels = read_csv(path, label_column="label", normal_label=1234567).labels
+    labels = read_own(path, label_column="label", normal_label=1234567).labels
     assert labels is not None
     assert labels.tolist() == [0, 1]
 
     path.write_text("1,2\n3,4\n")
-    beats = read_csv(path, header=False)
+    beats = read_own(path, header=False)
     assert beats.labels is None
     assert beats.normals.tolist() == [0, 1]
     path.write_text("1,2,N\n3,4,V\n")
-    beats = read_csv(path, label_column=2, normal_label="N", header=False)
+    beats = read_own(path, label_column=2, normal_label="N", header=False)
     assert beats.symbols.tolist() == ["N", "V"]
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".xz", ".zst", ".tar", ".csv.gz", ".ts", ".xlsx", ""])
+def test_a_table_of_another_form_names_the_forms_that_are_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"own{suffix}"
+    path.write_text("1,2\n3,4\n")
+    with pytest.raises(FileError, match=r"\.csv, \.txt, \.npy, \.parquet"):
+        read_own(path, header=False)
+
+
+def test_arrays_and_parquet_hold_the_beats_that_a_csv_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.normal(size=(12, 5)), np.arange(12) % 3 == 0]).astype(np.float32)
+    frame = pd.DataFrame(table, columns=[*"abcde", "target"])
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    frame.to_parquet(tmp_path / "own.parquet", index=False)
+    np.save(tmp_path / "own.npy", table)
+    labels = {"own.csv": "target", "own.parquet": "target", "own.npy": 5}
+    read = [
+        read_own(tmp_path / name, label_column=column, normal_label=0)
+        for name, column in labels.items()
+    ]
+    for beats in read:
+        np.testing.assert_allclose(beats.waveforms[:, 0], table[:, :5], rtol=1e-6)
+        assert beats.labels is not None
+        assert beats.labels.tolist() == table[:, 5].tolist()
+    with pytest.raises(FileError, match=r"own.npy, row 3, column 1: a missing"):
+        table[2, 1] = np.nan
+        np.save(tmp_path / "own.npy", table)
+        read_own(tmp_path / "own.npy")
+
+
+@pytest.mark.parametrize("name", ["own.npy", "own.parquet"])
+def test_a_damaged_array_or_parquet_is_one_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 4)), columns=[*"abcd"])
+    np.save(path, frame.to_numpy()) if path.suffix == ".npy" else frame.to_parquet(path)
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"\x93NUMPY\x01\x00v\x00{'descr': ("):
+        path.write_bytes(content)
+        with pytest.raises(FileError, match=path.name) as error:
+            read_own(path)
+        assert "\n" not in str(error.value)
+    np.save(tmp_path / "own.npy", np.array([["a"], [None]], object), allow_pickle=True)
+    with pytest.raises(FileError, match="not a NumPy array"):
+        read_own(tmp_path / "own.npy")
+
+
+def test_a_published_test_set_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b,class\n1.5,2,N\n3,4.5,V\n")
+    (tmp_path / "b.csv").write_text("a,b,class\n5,6.5,N\n")
+    settings = {"label_column": "class", "normal_label": "N"}
+    beats = read_own(tmp_path / "a.csv", tmp_path / "b.csv", **settings)
+    assert beats.in_test is not None
+    assert beats.in_test.tolist() == [False, False, True]
+    assert beats.waveforms[:, 0, 0].tolist() == [1.5, 3, 5]
+    (tmp_path / "b.csv").write_text("a,b,c,class\n5,6.5,7,N\n")
+    with pytest.raises(FileError, match=r"b\.csv: 3 samples a beat, where .*a\.csv has 2"):
+        read_own(tmp_path / "a.csv", tmp_path / "b.csv", **settings)
+    options = ["data.source=csv", "data.csv.file=a.csv", "data.csv.test_file=b.csv"]
+    with pytest.raises(ConfigError, match=r"data\.split\.method: source"):
+        load_experiment(None, options)
+    load_experiment(None, [*options, "data.split.method=source"])
+
+
+@pytest.mark.parametrize("name", ["Class", "y", "s3"])
+def test_a_column_that_looks_like_labels_is_asked_about(tmp_path: Path, name: str) -> None:
+    """By its name, or by what it holds."""
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["s0", "s1", "s2"])
+    table[name] = np.arange(40) % 4 if name == "s3" else table["s0"]
+    path = tmp_path / "own.csv"
+    table.to_csv(path, index=False)
+    with pytest.raises(ConfigError) as error:
+        read_own(path)
+    for word in (f"column {name} ", "data.csv.label_column", "data.csv.sample_columns"):
+        assert word in str(error.value)
+    beats = read_own(path, sample_columns=[name])
+    assert beats.waveforms.shape == (40, 1, 4)
+
+
+def test_samples_do_not_look_like_labels(ecg5000: Path, tmp_path: Path) -> None:
+    """Real beats, beats of whole numbers, and beats that are padded with zeros."""
+    values = beats_of("ecg5000", ecg5000).waveforms[:300, 0]
+    padded = np.where(np.arange(140) < 100, values, 0)
+    for name, table in {"real": values, "whole": np.rint(8 * values), "padded": padded}.items():
+        path = tmp_path / f"{name}.npy"
+        np.save(path, table)
+        assert len(read_own(path)) == 300
+
+
+def test_amplitudes_that_cannot_be_scaled_end_before_anything_is_written(
+    tmp_path: Path, fails: Callable[..., str]
+) -> None:
+    values = np.random.default_rng(0).normal(size=(40, 6)) * 1e-30
+    values[::5] = 9e11
+    table = pd.DataFrame(values).assign(label=np.where(np.arange(40) % 5, "N", "V"))
+    table.to_csv(tmp_path / "own.csv", index=False)
+    options = ["data.source=csv", f"data.raw_dir={tmp_path}", "data.csv.file=own.csv"]
+    options += ["data.csv.label_column=label", "data.csv.normal_label=N"]
+    line = fails(3, "preprocess_data.py", *(part for key in options for part in ("--set", key)))
+    assert "units and amplitudes" in line
+    assert not list(Path("data/processed/demo").iterdir())
 
 
 @pytest.mark.parametrize(

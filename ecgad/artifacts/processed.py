@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from ecgad.artifacts import arrays, files
-from ecgad.data.beats import NORMAL, PER_BEAT, BeatFormat, Beats, Strip
+from ecgad.data.beats import LARGEST, NORMAL, PER_BEAT, BeatFormat, Beats, Strip
 from ecgad.data.scaling import RunningStatistics, Scaler
 from ecgad.data.splits import SPLITS, hide_anomalies
 from ecgad.errors import FileError
@@ -112,7 +112,8 @@ class SplitWriter:
     def finish(self, scaler: Scaler, statistics: RunningStatistics) -> dict[str, float]:
         """Scale what was written, and describe it.
 
-        Returns the fraction of samples of each split beyond the range of `statistics`.
+        Returns the fraction of samples of each split beyond the range of `statistics`. Raises
+        FileError where that range is so small that what is beyond it cannot be computed with.
         """
         outside = {}
         for split, of_split in self.arrays.items():
@@ -124,7 +125,7 @@ class SplitWriter:
             def scale(block: np.ndarray) -> np.ndarray:
                 nonlocal n_outside
                 n_outside += statistics.n_outside(block)
-                return scaler.transform(block)
+                return _scaled(scaler, block)
 
             waveforms.rewrite(scale, self._rows(waveforms))
             outside[split] = n_outside / (waveforms.length * int(np.prod(waveforms.shape)))
@@ -161,6 +162,17 @@ class SplitWriter:
         self.outputs.append(name)
         self.files.append(self.stack.enter_context(files.written(self.folder / name)))
         return self.files[-1]
+
+
+def _scaled(scaler: Scaler, block: np.ndarray) -> np.ndarray:
+    scaled = scaler.transform(block)
+    largest = float(np.abs(scaled).max(initial=0))
+    if not largest < LARGEST:
+        raise FileError(
+            f"a beat reaches {largest:g} times the range of the normal training beats, which "
+            f"cannot be computed with; look at the units and amplitudes of the beats"
+        )
+    return scaled
 
 
 def load_split(folder: Path, split: str) -> Beats:

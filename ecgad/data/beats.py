@@ -10,6 +10,8 @@ from ecgad.config.segmentation import SegmentationConfig
 from ecgad.runtime.reading import read_rows
 
 NORMAL, ANOMALOUS = 0, 1
+# No unit makes a sample of an ECG larger; squares of what is would leave the range of float32.
+LARGEST = 1e12
 # The fields of Beats with an entry a beat, but for `in_test`, which no stage after the split needs.
 PER_BEAT = (
     "waveforms",

@@ -16,10 +16,11 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass
 class Tally:
-    """How many beats a split has got."""
+    """How many beats a split has got. anomalous: the classes that are labelled so."""
 
     by_class: Counter[str] = field(default_factory=Counter)
     normal: int = 0
+    anomalous: set[str] = field(default_factory=set)
 
     @property
     def total(self) -> int:
@@ -50,6 +51,9 @@ class SplitAssignment:
             part = beats.take(indices)
             self.tallies[split].by_class += Counter(part.class_counts)
             self.tallies[split].normal += len(part.normals)
+            if part.labels is not None:
+                of_anomalous = np.unique(part.symbols[part.labels == ANOMALOUS])
+                self.tallies[split].anomalous.update(of_anomalous.tolist())
             yield split, part
 
     def indices(self, beats: Beats) -> dict[str, np.ndarray]:

@@ -36,6 +36,9 @@ def preprocess_summary(
         "labelled": writer.labelled,
         "class_names": dict(writer.format.class_names),
         **experiment.classes,
+        "classes_called_anomalous": sorted(
+            set[str]().union(*(tally.anomalous for tally in tallies.values()))
+        ),
         "left_out": dict(left_out),
         "splits": {
             name: {

@@ -1,7 +1,8 @@
-"""Source `csv`: a user's own table of beats."""
+"""Source `csv`: a user's own table of beats, as CSV or in another form of `tables.FORMATS`."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -16,22 +17,32 @@ from ecgad.runtime.console import Console
 class CsvConfig(Section):
     """A user's own table, one beat a row, every other column a sample."""
 
-    file: Folder | None = Field(None, description="the table's path, relative to data.raw_dir")
+    file: Folder | None = Field(
+        None, description="the table's path, relative to data.raw_dir; .csv, .txt, .npy or .parquet"
+    )
+    test_file: Folder | None = Field(
+        None, description="a second table, of the test beats; with data.split.method source"
+    )
     header: bool = Field(True, description="whether its first line names the columns")
     label_column: str | int | None = Field(
         None, description="name, or number from 0 without a header; null: no labels"
     )
-    normal_label: str | int | float | None = Field(None, description="the label of normal beats")
+    normal_label: str | int | Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        None, description="the label of normal beats"
+    )
+    sample_columns: list[str | int] = Field(
+        [], description="columns that look like labels, and are samples"
+    )
 
 
 class Csv(Source[CsvConfig]):
-    """A CSV table, one beat a row."""
+    """A table, one beat a row, or two: the second holds the test beats."""
 
     name = "csv"
     settings_class = CsvConfig
 
     @classmethod
-    def check(cls, settings: CsvConfig) -> None:
+    def check(cls, settings: CsvConfig, split_method: str) -> None:
         if settings.file is None:
             raise ValueError("source csv needs data.csv.file")
         if (settings.label_column is None) != (settings.normal_label is None):
@@ -40,50 +51,82 @@ class Csv(Source[CsvConfig]):
             )
         if not settings.header and isinstance(settings.label_column, str):
             raise ValueError("without a header, data.csv.label_column is a number from 0")
+        if settings.test_file == settings.file:
+            raise ValueError("data.csv.test_file is data.csv.file; test beats are other beats")
+        if settings.test_file is not None and split_method != "source":
+            raise ValueError(
+                "data.csv.test_file is kept as the test set by data.split.method: source; set that"
+            )
+
+    @classmethod
+    def has_test_set(cls, settings: CsvConfig) -> bool:
+        return settings.test_file is not None
 
     def find(self, console: Console | None = None) -> None:
-        assert self.settings.file is not None
-        path = self.folder / self.settings.file
-        if not path.is_file():
-            raise FileError(f"no such table: {path}; set data.raw_dir and data.csv.file")
-        self._found(path)
+        for key in ("file", "test_file"):
+            name = getattr(self.settings, key)
+            if name is None:
+                continue
+            path = self.folder / name
+            if not path.is_file():
+                raise FileError(f"no such table: {path}; set data.raw_dir and data.csv.{key}")
+            self.files[name] = path
 
     def read(self, jobs: int | None = None) -> Generator[Part]:
-        (path,), settings = self.files.values(), self.settings
-        yield Part(read_csv(path, settings.label_column, settings.normal_label, settings.header))
+        yield Part(read_tables(list(self.files.values()), self.settings))
 
 
-def read_csv(
-    path: Path,
-    label_column: str | int | None = None,
-    normal_label: str | int | float | None = None,
-    header: bool = True,
-) -> Beats:
-    """Read a user's own table, every column but the label's a sample of the beat.
+def read_tables(paths: Sequence[Path], settings: CsvConfig) -> Beats:
+    """Read a user's own table, or two, of which the second holds the test beats.
 
-    label_column: the column's name, or its number from 0 (without a header, always its number);
-    None: no labels. normal_label: what stands there for a normal beat. Raises FileError, with line
-    and column, where the table is malformed or the label is not there.
+    Every column but the label's is a sample of the beat. Raises FileError, with line and column,
+    where a table is malformed or the label is not there, and ConfigError where another column looks
+    like labels.
     """
     from ecgad.data import tables
 
-    frame = tables.read_table(path, header)
-    first_line = 2 if header else 1
-    symbols, labels = np.full(len(frame), "unlabelled"), None
-    if label_column is not None:
-        symbols, frame = tables.take_labels(frame, path, label_column, first_line)
-        normal = symbols == tables.label_text(normal_label)
-        if not normal.any():
+    values: list[np.ndarray] = []
+    symbols: list[np.ndarray] = []
+    for path in paths:
+        table = tables.read_table(path, settings.header)
+        of_table = np.full(len(table.frame), "unlabelled")
+        if settings.label_column is not None:
+            of_table, table = tables.take_labels(table, settings.label_column)
+        numbers = tables.to_numbers(table)
+        tables.check_no_labels(table, numbers, settings.sample_columns)
+        if numbers.shape[1] < 2:
+            raise FileError(f"{path}: {numbers.shape[1]} sample columns; a beat has at least 2")
+        if values and numbers.shape[1] != values[0].shape[1]:
             raise FileError(
-                f"{path}: no beat has the normal label {normal_label!r} in column {label_column}, "
-                f"which holds {', '.join(sorted(set(symbols))[:10])}; set data.csv.normal_label"
+                f"{path}: {numbers.shape[1]} samples a beat, where {paths[0]} has "
+                f"{values[0].shape[1]}"
             )
-        labels = np.where(normal, NORMAL, ANOMALOUS).astype(np.int8)
-        counts = {str(normal_label): int(normal.sum()), "other": int((~normal).sum())}
-        tables.check_two_classes(path, counts)
-    values = tables.to_numbers(frame, path, first_line)
-    if values.shape[1] < 2:
-        raise FileError(f"{path}: {values.shape[1]} sample columns; a beat has at least 2")
+        values.append(numbers)
+        symbols.append(of_table)
+    waveforms, classes = np.concatenate(values)[:, None, :], np.concatenate(symbols)
+    labels = None
+    if settings.label_column is not None:
+        labels = _labels(paths[0], classes, settings)
     return Beats(
-        waveforms=values[:, None, :], symbols=symbols, labels=labels, rows=np.arange(len(values))
+        waveforms=waveforms,
+        symbols=classes,
+        labels=labels,
+        rows=np.arange(len(waveforms)),
+        in_test=np.arange(len(waveforms)) >= len(values[0]) if len(paths) > 1 else None,
     )
+
+
+def _labels(path: Path, classes: np.ndarray, settings: CsvConfig) -> np.ndarray:
+    """Return labels, int8 (n_beats,). Raises FileError where not both are there."""
+    from ecgad.data import tables
+
+    normal = classes == tables.label_text(settings.normal_label)
+    if not normal.any():
+        raise FileError(
+            f"{path}: no beat has the normal label {settings.normal_label!r} in column "
+            f"{settings.label_column}, which holds {', '.join(sorted(set(classes))[:10])}; set "
+            f"data.csv.normal_label"
+        )
+    counts = {str(settings.normal_label): int(normal.sum()), "other": int((~normal).sum())}
+    tables.check_two_classes(path, counts)
+    return np.where(normal, NORMAL, ANOMALOUS).astype(np.int8)

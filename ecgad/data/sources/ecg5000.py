@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ecgad.config.section import Section
-from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, Part
+from ecgad.data.beats import ANOMALOUS, LARGEST, NORMAL, BeatFormat, Beats, Part
 from ecgad.data.download.published import Remote, fetch
 from ecgad.data.sources.source import Source
 from ecgad.errors import FileError
@@ -98,7 +98,7 @@ def read_ts(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if not colon or not symbol:
             raise FileError(f"{path}, line {number}: no class at its end; is the file cut short?")
         rows.append((number, values.split(",")))
-        symbols.append(symbol)
+        symbols.append(_known_class(path, number, symbol))
     return _table(path, rows), np.array(symbols)
 
 
@@ -106,7 +106,19 @@ def read_txt(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read series (n, length), float32, and class symbols (n,) of a `.txt`, the class first."""
     rows = [(n, line.split()) for n, line in enumerate(_lines(path), 1) if line.strip()]
     table = _table(path, rows)
-    return table[:, 1:], np.array([f"{symbol:g}" for symbol in table[:, 0]])
+    symbols = [
+        _known_class(path, number, f"{symbol:g}")
+        for (number, _), symbol in zip(rows, table[:, 0], strict=True)
+    ]
+    return table[:, 1:], np.array(symbols)
+
+
+def _known_class(path: Path, line: int, symbol: str) -> str:
+    if symbol not in CLASS_NAMES:
+        raise FileError(
+            f"{path}, line {line}: class {symbol[:20]!r}; ECG5000 has {', '.join(CLASS_NAMES)}"
+        )
+    return symbol
 
 
 def _lines(path: Path) -> list[str]:
@@ -132,6 +144,6 @@ def _table(path: Path, rows: list[tuple[int, list[str]]]) -> np.ndarray:
             table[row] = words
         except ValueError as error:
             raise FileError(f"{path}, line {number}: {error}") from None
-        if not np.isfinite(table[row]).all():
-            raise FileError(f"{path}, line {number}: a value is missing or not finite")
+        if not (np.abs(table[row]) < LARGEST).all():
+            raise FileError(f"{path}, line {number}: a value is missing, or not below {LARGEST:g}")
     return table

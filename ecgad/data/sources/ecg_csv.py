@@ -42,7 +42,7 @@ def read_ecg_csv(path: Path) -> Beats:
     """
     from ecgad.data.tables import check_two_classes, read_numbers
 
-    values = read_numbers(path, header=False)
+    values = read_numbers(path)
     if values.shape[1] != 141:
         raise FileError(
             f"{path}: {values.shape[1]} columns where ecg.csv has 141 (140 points and the label); "

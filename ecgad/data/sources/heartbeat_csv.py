@@ -95,7 +95,7 @@ def _read(path: Path, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Read beats (n_beats, 187) and classes, int (n_beats,), of one table."""
     from ecgad.data.tables import read_numbers
 
-    values = read_numbers(path, header=False)
+    values = read_numbers(path)
     if values.shape[1] != N_SAMPLES + 1:
         raise FileError(
             f"{path}: {values.shape[1]} columns where a heartbeat table has {N_SAMPLES + 1} "

@@ -94,7 +94,7 @@ class Source(ABC, Generic[S]):
         ]
 
     @classmethod
-    def check(cls, settings: S) -> None:
+    def check(cls, settings: S, split_method: str) -> None:
         """Raise ValueError where the source cannot be chosen with these settings."""
 
     @classmethod
