@@ -21,9 +21,10 @@ def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
         counts = [split["n_by_class"].get(symbol, 0) for split in splits.values()]
         share = sum(counts) / summary["n_beats"]
         label = f"{symbol}  {names[symbol]}" if symbol in names else symbol
-        if summary["labelled"]:
-            called = "anomalous" if symbol in summary["classes_called_anomalous"] else "normal"
-            label += "" if label == called else f" ({called})"
+        if summary["labelled"] and not names:
+            # Of a user's own table, only its owner knows what a class means.
+            anomalous = symbol in summary["classes_called_anomalous"]
+            label += "  (anomalous)" if anomalous else "  (normal)"
         table.add_row(label, *map(str, counts), f"{sum(counts)} ({share:.1%})")
     totals = [split["n_beats"] for split in splits.values()]
     table.add_section()
