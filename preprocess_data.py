@@ -32,8 +32,8 @@ def preprocess(
     stage = run.stage("preprocess", source.files)
     if run.finished(stage, preprocess_tables):
         return
-    for name in source.changed(stage.inputs):
-        run.console.say(f"note: {name} is not the published file (another checksum); reading it")
+    if changed := source.changed(stage.inputs):
+        run.console.say(changed)
 
     assignment = SplitAssignment(data.split, experiment.seed, by_record)
     statistics = RunningStatistics(data.scaling.per)

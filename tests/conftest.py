@@ -186,3 +186,9 @@ def mitdb() -> Path:
 def ptbdb() -> Path:
     """The folder of real records and rows of PTB."""
     return real_data("ptbdb/ptbdb_normal_10rows.csv")
+
+
+@pytest.fixture(scope="session")
+def svdb() -> Path:
+    """The folder of real records of the supraventricular database."""
+    return real_data("svdb/800.hea")

@@ -43,6 +43,8 @@ class Server:
     # is cut. Answers beyond these are whole.
     failures: dict[str, list[int]] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
+    # If given, how many seconds it takes for each byte.
+    slow: float = 0.0
     # Whether it sends parts of files.
     ranges: bool = True
     # If given, a connection stays open after a cut until this is set.
@@ -70,6 +72,13 @@ class Server:
         request.send_header("Content-Length", str(len(sent)))
         request.end_headers()
         cut = self.cuts[name].pop(0) if self.cuts.get(name) else None
+        if self.slow:
+            for byte in sent:
+                time.sleep(self.slow)
+                try:
+                    request.wfile.write(bytes([byte]))
+                except OSError:
+                    return
         request.wfile.write(sent[:cut])
         if cut is not None and self.stalled:
             self.stalled.wait(20)
@@ -413,6 +422,41 @@ def test_what_is_absent_is_not_tried_again(
     with pytest.raises(FileError, match=rf"{DAT} cannot be fetched \(404 Not Found\)"):
         fetch_database(database, tmp_path)
     assert server.requested().count(DAT) == 1
+
+
+def test_an_endless_answer_is_given_up(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "LARGEST", 100_000)
+    server.files["ecg.csv"] = bytes(400_000)
+    with pytest.raises(FileError, match=r"more than 100,000 bytes.*by hand"):
+        fetch(Remote(f"{server.url}ecg.csv", {"ecg.csv": ""}), tmp_path)
+    assert content(tmp_path) == {}
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ecg.csv", bytes(400_000))
+    server.files["data.zip"] = bomb.getvalue()
+    with pytest.raises(FileError, match=r"too large.*by hand"):
+        fetch(Remote(f"{server.url}data.zip", {"ecg.csv": ""}), tmp_path)
+    assert content(tmp_path) == {}
+
+
+def test_a_server_that_hardly_sends_counts_as_broken(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again, goes on, and in the end one line says so."""
+    monkeypatch.setattr(http, "PATIENCE", 0.15)
+    server.slow = 0.05
+    server.files["ecg.csv"] = bytes(20_000)
+    with pytest.raises(FileError, match=r"no connection.*by hand"):
+        fetch(Remote(f"{server.url}ecg.csv", {"ecg.csv": ""}), tmp_path)
+    starts = [int(asked[6:-1]) for _, asked in server.requests if asked]
+    assert len(starts) == len(http.PAUSES)
+    assert starts == sorted(set(starts))
+    # What came stays for a later call, to which the server is kinder.
+    server.slow = 0.0
+    fetch(Remote(f"{server.url}ecg.csv", {"ecg.csv": digest(bytes(20_000))}), tmp_path)
+    assert content(tmp_path) == {"ecg.csv": bytes(20_000)}
 
 
 def test_ctrl_c_ends_at_once(server: Server, database: Database, tmp_path: Path) -> None:

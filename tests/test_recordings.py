@@ -1,6 +1,8 @@
 """Records to beats: windows, classes, RR intervals, units; and records that are not as they say."""
 
 import json
+import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from ecgad.config.segmentation import FilterConfig
 from ecgad.data.beats import Beats, Part
 from ecgad.data.sources import ptbdb as ptb
 from ecgad.data.sources.wfdb import WfdbConfig, patient_of
+from ecgad.errors import ConfigError, FileError
 from ecgad.processing.filtering import (
     fill_gaps,
     filter_leads,
@@ -24,6 +27,7 @@ from ecgad.processing.rr_intervals import rr_features, rr_intervals
 from ecgad.processing.template import templates
 from ecgad.recordings.beat_classes import CLASS_MAPS
 from ecgad.recordings.wfdb import read_annotations, read_header, read_leads, record_names
+from tests.conftest import REPOSITORY
 from tests.helpers import EARLY, PERIOD, RATE, Save, easy_recording, parts_of, set_options
 
 PLAIN = {"filter": {"band": None}, "normalisation": "none"}
@@ -70,6 +74,7 @@ def test_what_cannot_be_cut_is_counted(save: Save) -> None:
     assert part.left_out == {
         "annotation of no beat": 2,
         "second annotation of a beat": 0,
+        "beat at the record's end": 0,
         "window beyond the record": 1,
         "window with missing samples": 2,  # the beat before reaches into the gap as well
         "flat window": 0,
@@ -316,6 +321,86 @@ def test_bad_records_are_refused(
     for word in words:
         assert word in error
     assert not list(Path("data").rglob("*.npy"))
+
+
+def test_a_beat_at_the_very_end_is_left_out_and_counted(save: Save) -> None:
+    """Of the supraventricular database, some records have one there, or a sample past it."""
+    ecg, samples, symbols = easy_recording()
+    for past in (-1, 0, 1, round(RATE) - 1):
+        folder = save(samples=np.r_[samples, len(ecg) + past], symbols=[*symbols, "N"])
+        part = part_of(folder, window={"unit": "samples", "before": 30, "after": 50})
+        assert part.beats.samples is not None
+        assert part.beats.samples.tolist() == samples.tolist()
+        assert part.left_out["beat at the record's end"] == (past >= 0)
+        assert part.left_out["window beyond the record"] == (past < 0)
+    folder = save(samples=np.r_[samples, len(ecg) + round(RATE)], symbols=[*symbols, "N"])
+    with pytest.raises(FileError, match=r"does r1\.atr belong to it"):
+        part_of(folder)
+
+
+def test_records_to_skip_are_not_read(save: Save, fails: Callable[..., str]) -> None:
+    for name in ("r1", "r2", "r3"):
+        save(name)
+    folder = save("r4")
+    (folder / "r2.atr").write_bytes(b"\xff\xff\xff")
+    overlap: dict[str, object] = {"data.split.allow_patient_overlap": True}
+    error = fails(3, "preprocess_data.py", *set_options(folder, overlap))
+    assert "r2.atr" in error
+    assert "skip_records: [r2]" in error
+    parts = parts_of("wfdb", folder, **PLAIN, skip_records=["r2", "r4"])
+    records = [part.beats.records[0] for part in parts if part.beats.records is not None]
+    assert records == ["r1", "r3"]
+    with pytest.raises(ConfigError, match="there is no record r22; the nearest are r2"):
+        parts_of("wfdb", folder, skip_records=["r22"])
+    with pytest.raises(ConfigError, match="no record is left"):
+        parts_of("wfdb", folder, records=["r1"], skip_records=["r1"])
+
+
+def pipe(suffix: str) -> Callable[[Path], None]:
+    def replace(folder: Path) -> None:
+        (folder / f"r1{suffix}").unlink()
+        os.mkfifo(folder / f"r1{suffix}")
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: (folder / "r1.hea").write_text("r1 2 360 14400\n"), "describes 0"),
+        (change_header("r1.dat", "../r1.dat"), "no WFDB header"),
+        (change_header("r1.dat", "/etc/passwd"), "no WFDB header"),
+        (change_header("r1.dat 16", "r1.dat 77"), "format 77"),
+        (change_header(" 6560", " 99999999999"), "does not hold the 99999999999 samples"),
+        (pipe(".hea"), "no file that a header"),
+        (pipe(".dat"), "r1.dat, which is not there"),
+        (pipe(".atr"), "r1.atr is not there"),
+    ],
+)
+def test_a_header_is_believed_only_as_far_as_its_files_go(
+    save: Save, spoil: Callable[[Path], None], words: str
+) -> None:
+    folder = save()
+    spoil(folder)
+    with pytest.raises(FileError, match=re.escape(words)):
+        parts_of("wfdb", folder, **PLAIN)
+
+
+def test_a_folder_of_another_database_is_not_filled(
+    svdb: Path, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecgad.data.download.http.download", pytest.fail)
+    config = REPOSITORY / "configs" / "mitdb_inter_patient.yaml"
+    error = fails(3, "preprocess_data.py", "-c", config, "--set", f"data.raw_dir={svdb}")
+    for word in ("holds 39 records of something else", "data.wfdb.database: null", "mitdb"):
+        assert word in error
+
+
+def test_rates_that_no_filter_bridges_are_refused() -> None:
+    for rate, wanted in ((100_000, 20), (1, 250)):
+        with pytest.raises(ConfigError, match=f"at {rate} Hz cannot be resampled to {wanted} Hz"):
+            resampling_ratio(rate, wanted)
+    assert resampling_ratio(360, 125) == pytest.approx(125 / 360)
 
 
 def test_records_that_do_not_go_together_are_refused(save: Save, fails: Callable[..., str]) -> None:

@@ -84,6 +84,9 @@ class GrowingArray:
 def load_array(path: Path) -> np.ndarray:
     """Open a memory-mapped array. Raises FileError."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it holds several arrays")
+        return array
+    except Exception as error:  # of a damaged header NumPy raises what Python's parser does
         raise FileError(f"cannot read {path}: {' '.join(str(error).split())}") from None

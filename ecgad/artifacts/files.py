@@ -130,6 +130,9 @@ def load_json(path: Path) -> Any:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal. Raises FileError."""
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for.
+        raise FileError(f"cannot read {path}: it is no file")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

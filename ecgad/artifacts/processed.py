@@ -9,7 +9,7 @@ samples, times, annotations, rr, lengths. The first axis is the beat in all of t
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -180,38 +180,50 @@ def load_split(folder: Path, split: str) -> Beats:
 
     Raises FileError.
     """
-    known, beat_format = files.load_json(folder / FORMAT), load_format(folder)
-    fields: dict[str, Any] = {
-        name: arrays.load_array(folder / array_file(name, split)) for name in known["arrays"]
-    }
-    if not len(fields["labels"]):
-        fields["labels"] = None
-    return Beats(**fields, format=beat_format)
+    with _reading(folder / FORMAT):
+        known = files.load_json(folder / FORMAT)
+        names = [array_file(name, split) for name in known["arrays"]]
+        fields: dict[str, Any] = dict(zip(known["arrays"], names, strict=True))
+        fields = {name: arrays.load_array(folder / file) for name, file in fields.items()}
+        if not len(fields["labels"]):
+            fields["labels"] = None
+        return Beats(**fields, format=BeatFormat.from_dict(known))
 
 
 def load_format(folder: Path) -> BeatFormat:
     """Read what the raw beats are like. Raises FileError."""
-    path = folder / FORMAT
-    try:
-        return BeatFormat.from_dict(files.load_json(path))
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(
-            f"{path} was written by another version of ecgad; run preprocess_data.py again with "
-            f"--overwrite"
-        ) from None
+    with _reading(folder / FORMAT):
+        return BeatFormat.from_dict(files.load_json(folder / FORMAT))
 
 
 def load_strips(folder: Path) -> list[Strip]:
-    """Read the strips of records in that folder; none where the source has no records."""
-    known = files.load_json(folder / STRIPS)
-    ecg = np.asarray(arrays.load_array(folder / STRIPS_ECG))
-    ends = np.cumsum([strip["ecg"] for strip in known], dtype=int)
-    parts = [ecg[end - strip["ecg"] : end] for strip, end in zip(known, ends, strict=True)]
-    return [Strip(**{**strip, "ecg": part}) for strip, part in zip(known, parts, strict=True)]
+    """Read the strips of records in that folder; none where the source has no records.
+
+    Raises FileError.
+    """
+    with _reading(folder / STRIPS):
+        known = files.load_json(folder / STRIPS)
+        ecg = np.asarray(arrays.load_array(folder / STRIPS_ECG))
+        ends = np.cumsum([strip["ecg"] for strip in known], dtype=int)
+        parts = [ecg[end - strip["ecg"] : end] for strip, end in zip(known, ends, strict=True)]
+        return [Strip(**{**strip, "ecg": part}) for strip, part in zip(known, parts, strict=True)]
 
 
 def load_scaler(folder: Path) -> Scaler:
     """Read the scaler of the splits in that folder. Raises FileError."""
-    return Scaler.from_dict(files.load_json(folder / SCALER))
+    with _reading(folder / SCALER):
+        return Scaler.from_dict(files.load_json(folder / SCALER))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise FileError where what a file says is not of the form that this version writes."""
+    try:
+        yield
+    except FileError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise FileError(
+            f"{path} is damaged, or by another version of ecgad ({type(error).__name__}); run "
+            f"preprocess_data.py again with --overwrite"
+        ) from None

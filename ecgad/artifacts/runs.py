@@ -86,7 +86,10 @@ def save_codes(folder: Path, indices: np.ndarray, codes: np.ndarray) -> None:
 
 
 def load_codes(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read indices in the test split, (n_encoded,), and codes, (n_encoded, code_size)."""
+    """Read indices in the test split, (n_encoded,), and codes, (n_encoded, code_size).
+
+    Raises FileError.
+    """
     indices, codes = arrays.load_array(folder / ENCODED), arrays.load_array(folder / CODES)
     return np.asarray(indices), np.asarray(codes)
 
@@ -114,14 +117,22 @@ def save_examples(
 
 
 def load_examples(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Read indices in the test split, and their reconstructions in scaled units, of each kind."""
-    examples = {k: np.array(v, int) for k, v in files.load_json(folder / EXAMPLES).items()}
-    reconstructions = arrays.load_array(folder / RECONSTRUCTIONS)
-    ends = np.cumsum([len(indices) for indices in examples.values()])
-    parts = np.split(reconstructions, ends[:-1])
-    return {
-        kind: (indices, part) for (kind, indices), part in zip(examples.items(), parts, strict=True)
-    }
+    """Read indices in the test split, and their reconstructions in scaled units, of each kind.
+
+    Raises FileError.
+    """
+    known, reconstructions = (
+        files.load_json(folder / EXAMPLES),
+        arrays.load_array(folder / RECONSTRUCTIONS),
+    )
+    try:
+        examples = {kind: np.array(indices, int) for kind, indices in known.items()}
+        ends = np.cumsum([len(indices) for indices in examples.values()])
+        parts = np.split(reconstructions, ends[:-1])
+        of_kinds = zip(examples.items(), parts, strict=True)
+        return {kind: (indices, part) for (kind, indices), part in of_kinds}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise FileError(f"cannot read {folder / EXAMPLES}: {error}") from None
 
 
 def figure_file(name: str) -> str:

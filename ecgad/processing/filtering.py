@@ -12,6 +12,8 @@ from ecgad.errors import ConfigError
 ORDER = 2
 # Longer than the line between two waves, at the resolution of any recorder.
 FLAT_SECONDS = 0.5
+# How many times another sampling rate may be higher or lower; no recorders differ as much.
+FURTHEST = 200
 # Of the notch: centre frequency over bandwidth.
 NOTCH_QUALITY = 30.0
 
@@ -74,6 +76,13 @@ def resample(leads: np.ndarray, ratio: Fraction) -> np.ndarray:
 def resampling_ratio(sampling_rate: float, wanted: float) -> Fraction:
     """Return the ratio of two sampling rates (Hz), in numbers that suit a polyphase filter.
 
-    Where it is not exact, sample numbers have to be reckoned by it too, or they drift away.
+    Where it is not exact, sample numbers have to be reckoned by it too, or they drift away. Raises
+    ConfigError where the rates are too far from one another.
     """
-    return Fraction(wanted / sampling_rate).limit_denominator(1000)
+    ratio = Fraction(wanted / sampling_rate).limit_denominator(1000)
+    if not 1 / FURTHEST <= ratio <= FURTHEST:
+        raise ConfigError(
+            f"sampling_rate: recordings at {sampling_rate:g} Hz cannot be resampled to "
+            f"{wanted:g} Hz, less than 1/{FURTHEST} or more than {FURTHEST} times theirs"
+        )
+    return ratio

@@ -20,14 +20,20 @@ UNITS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
 LOWEST_RATE, HIGHEST_RATE = 1.0, 100_000.0
 # mV: beyond it, a gain is wrong.
 LARGEST = 1e6
+# Seconds past a record's end: the last beat may lie there, later ones are of another record.
+PAST_END = 1.0
+# Formats of signals, each with the bytes that a sample takes; compressed ones take what they take.
+BYTES = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2, "212": 1.5}
+BYTES |= {"310": 4 / 3, "311": 4 / 3, "508": 0, "516": 0, "524": 0}
 
 
 @dataclass(frozen=True)
 class Header:
     """What a record's header says.
 
-    path: without suffix. sampling_rate: in Hz. files: the header and those with the signals.
-    start: when the first sample was taken, where the header says so.
+    path: without suffix. sampling_rate: in Hz. files: the header and those with the signals, each
+    of which has to have `least_bytes`. start: when the first sample was taken, where the header
+    says so.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Header:
     units: tuple[str, ...]
     comments: tuple[str, ...]
     files: tuple[Path, ...]
+    least_bytes: tuple[int, ...]
     start: datetime | None = None
 
 
@@ -66,39 +73,62 @@ def record_names(folder: Path) -> list[str]:
 def read_header(folder: Path, name: str) -> Header:
     """Read the header of a record. Raises FileError where it is missing or malformed."""
     path = folder / name
+    file = path.with_name(f"{path.name}.hea")
+    if not file.exists():
+        raise FileError(
+            f"no record {name} in {folder}: {file.name} is not there; records are named relative "
+            f"to data.raw_dir"
+        )
+    if not file.is_file():
+        raise FileError(f"{file} is no file that a header can be read from")
+    # wfdb drops what is not ASCII, and so makes V of µV.
+    for line in file.read_bytes().splitlines():
+        if not line.startswith(b"#") and not line.isascii():
+            raise FileError(f"{file}: only comments may hold other than ASCII; write uV for µV")
     try:
         header = wfdb.rdheader(str(path))
-    except FileNotFoundError:
-        raise FileError(
-            f"no record {name} in {folder}: {path.name}.hea is not there; records are named "
-            f"relative to data.raw_dir"
-        ) from None
+        return _checked(header, name, path)
+    except FileError:
+        raise
     except Exception as error:  # wfdb raises what it will: syntax, value and index errors
-        raise FileError(f"{path}.hea is no WFDB header: {_reason(error)}") from None
-    if not isinstance(header, wfdb.Record) or not header.n_sig or not header.sig_len:
+        raise FileError(f"{file} is no WFDB header: {_reason(error)}") from None
+
+
+def _checked(header: Any, name: str, path: Path) -> Header:
+    """Return what wfdb has read of a header. Raises FileError where records like it are not read,
+    and whatever Python raises where the header says too little.
+    """
+    n_signals, n_samples = header.n_sig, header.sig_len
+    if not isinstance(header, wfdb.Record) or not n_signals or not n_samples:
         raise FileError(f"{path}.hea: a header of signals of known length in one segment is needed")
     if not LOWEST_RATE <= header.fs <= HIGHEST_RATE:
         raise FileError(f"{path}.hea: a sampling rate of {header.fs:g} Hz cannot be right; mend it")
-    if header.sig_len < header.fs:
+    if n_samples < header.fs:
         raise FileError(f"record {name} is shorter than a second; leave it out")
-    # wfdb drops what is not ASCII, and so makes V of µV.
-    for line in Path(f"{path}.hea").read_bytes().splitlines():
-        if not line.startswith(b"#") and not line.isascii():
-            raise FileError(f"{path}.hea: only comments may hold other than ASCII; write uV for µV")
-    leads = tuple(lead or f"lead {i}" for i, lead in enumerate(header.sig_name, 1))
-    units = tuple(unit or "mV" for unit in header.units or [None] * header.n_sig)
+    if header.sig_name is None or len(header.sig_name) != n_signals:
+        n_lines = len(header.sig_name or ())
+        raise FileError(
+            f"{path}.hea promises {n_signals} signals and describes {n_lines}; fetch it again"
+        )
+    bytes_of: dict[str, float] = {}
+    for file, form, per_frame, offset in zip(
+        header.file_name, header.fmt, header.samps_per_frame, header.byte_offset, strict=True
+    ):
+        if form not in BYTES:
+            raise FileError(f"{path}.hea: signals of format {form} cannot be read")
+        known = bytes_of.get(file, offset or 0)
+        bytes_of[file] = known + n_samples * (per_frame or 1) * BYTES[form]
+    units = header.units or [None] * n_signals
     return Header(
         name=name,
         path=path,
         sampling_rate=float(header.fs),
-        n_samples=int(header.sig_len),
-        leads=leads,
-        units=units,
+        n_samples=int(n_samples),
+        leads=tuple(lead or f"lead {i}" for i, lead in enumerate(header.sig_name, 1)),
+        units=tuple(unit or "mV" for unit in units),
         comments=tuple(comment.strip() for comment in header.comments),
-        files=(
-            path.with_name(f"{path.name}.hea"),
-            *(path.parent / file for file in dict.fromkeys(header.file_name)),
-        ),
+        files=(path.with_name(f"{path.name}.hea"), *(path.parent / file for file in bytes_of)),
+        least_bytes=(0, *map(int, bytes_of.values())),
         start=getattr(header, "base_datetime", None),
     )
 
@@ -160,6 +190,14 @@ def read_leads(header: Header, indices: Sequence[int]) -> np.ndarray:
     Raises FileError where a signal file is missing or cut short, or a lead holds nothing.
     """
     require_files(header)
+    promised = f"the {header.n_samples} samples that the header promises"
+    for file, least in zip(header.files, header.least_bytes, strict=True):
+        # Before memory is asked for.
+        if file.stat().st_size < least:
+            raise FileError(
+                f"record {header.name}: {file.name} does not hold {promised}; it may be cut short: "
+                f"fetch it again"
+            )
     try:
         record: Any = wfdb.rdrecord(str(header.path), channels=list(indices), physical=False)
         signal = record.dac()
@@ -170,8 +208,8 @@ def read_leads(header: Header, indices: Sequence[int]) -> np.ndarray:
     if not whole:
         files = ", ".join(file.name for file in header.files[1:])
         raise FileError(
-            f"record {header.name}: {files} does not hold the {header.n_samples} samples that the "
-            f"header promises ({reason}); it may be cut short: fetch it again"
+            f"record {header.name}: {files} does not hold {promised} ({reason}); it may be cut "
+            f"short: fetch it again"
         )
     _check_against_header(header, record)
     for index in indices:
@@ -218,7 +256,9 @@ def _check_against_header(header: Header, record: Any) -> None:
 def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
     """Read the annotated beats of a record.
 
-    Raises FileError where the annotation file is missing, malformed or of another record.
+    In some databases the last beat lies at the very end, or a sample past it: that is left out, and
+    counted. Raises FileError where the annotation file is missing or malformed, or of another
+    record: an annotation lies PAST_END or more beyond the end.
     """
     path = header.path
     require_files(header, annotator)
@@ -233,20 +273,26 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
         ) from None
     samples = np.asarray(annotation.sample, np.int64)
     symbols = np.asarray(annotation.symbol, "<U1")
-    if len(samples) and (samples.max() >= header.n_samples or samples.min() < 0):
+    end = header.n_samples
+    latest = end + PAST_END * header.sampling_rate
+    if len(samples) and (samples.max() >= latest or samples.min() < 0):
+        wrong = samples.max() if samples.max() >= latest else samples.min()
         raise FileError(
-            f"record {header.name}: an annotation at sample {samples.max()} lies beyond the "
-            f"record's end ({header.n_samples} samples); does {path.name}.{annotator} belong to it?"
+            f"record {header.name}: an annotation at sample {wrong} lies beyond the record's "
+            f"{end} samples; does {path.name}.{annotator} belong to it?"
         )
     beats = np.isin(symbols, list(BEATS))
     order = np.argsort(samples[beats], kind="stable")
     samples, symbols = samples[beats][order], symbols[beats][order]
+    inside = samples < end
     new = np.r_[True, np.diff(samples) > 0][: len(samples)]
     left_out = {
         "annotation of no beat": int((~beats).sum()),
-        "second annotation of a beat": int((~new).sum()),
+        "second annotation of a beat": int((inside & ~new).sum()),
+        "beat at the record's end": int((~inside).sum()),
     }
-    return BeatAnnotations(samples[new], symbols[new], left_out)
+    kept = inside & new
+    return BeatAnnotations(samples[kept], symbols[kept], left_out)
 
 
 def _reason(error: Exception) -> str:

@@ -1,25 +1,36 @@
 """One file by HTTP: continued where it broke off, verified, and only then given its name.
 
-A partial file is hidden, .NAME.partial, and stays for a later call to go on with.
+A partial file is hidden, .NAME.partial, and stays for a later call to go on with, unless what came
+was wrong.
 """
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedReader, BytesIO
+from io import BufferedReader, BufferedWriter, BytesIO
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from ecgad.errors import FileError
+from ecgad.runtime import locks
 from ecgad.runtime.console import Console
+
+if TYPE_CHECKING:
+    import requests
 
 # Seconds before each further try of a download that broke off.
 PAUSES = (1.0, 2.0, 4.0)
 # Seconds without a byte after which a connection counts as broken.
 TIMEOUT = 30.0
-# Bytes; a chunk during which a connection breaks is lost.
-CHUNK = 8192
+# Bytes that are asked for at a time; what has come of them is written.
+CHUNK = 65_536
+# Bytes; no published file is nearly as large, and an endless answer would fill the disk.
+LARGEST = 500_000_000
+# A connection that brings fewer bytes a second, over so many seconds, counts as broken.
+SLOWEST, PATIENCE = 1000, 60.0
 
 
 class DownloadError(Exception):
@@ -61,7 +72,7 @@ def fetch_accepted(
             return accept()
         except ContentError:
             # It may be of another time or origin, so that one more try is fair.
-            partial.unlink()
+            partial.unlink(missing_ok=True)
             if last:
                 raise
 
@@ -69,8 +80,8 @@ def fetch_accepted(
 def download(url: str, partial: Path, stop: Event | None = None) -> None:
     """Download what `partial` lacks of a file, with some more tries where that fails for a time.
 
-    A download that breaks off is tried again after each of PAUSES, an address that the server
-    refuses is not. stop: when set, ends the download.
+    A download that breaks off, or nearly stands still, is tried again after each of PAUSES; an
+    address that the server refuses is not. stop: when set, ends the download.
 
     Raises DownloadError where it fails for good.
     """
@@ -108,10 +119,42 @@ def _try_download(url: str, partial: Path, stop: Event) -> None:
         response.raise_for_status()
         continued = response.status_code == requests.codes.partial_content
         with partial.open("ab" if continued else "wb") as file:
-            for chunk in response.iter_content(CHUNK):
-                if stop.is_set():
-                    raise stopped
-                file.write(chunk)
+            _copy(response, file, stopped, stop)
+        if partial.stat().st_size > LARGEST:
+            partial.unlink()
+            raise DownloadError(f"{url} cannot be fetched (it has more than {LARGEST:,} bytes)")
+
+
+def _copy(
+    response: "requests.Response", file: BufferedWriter, stopped: DownloadError, stop: Event
+) -> None:
+    """Write what comes to the file, until it is too large.
+
+    Raises what requests raises where the connection breaks, and `stopped` where `stop` is set.
+    """
+    import requests
+    from urllib3 import exceptions
+
+    since, n_since = time.monotonic(), 0
+    try:
+        # As it comes: a server that sends a byte now and then would keep a whole chunk waiting.
+        while chunk := response.raw.read1(CHUNK):
+            if stop.is_set():
+                raise stopped
+            file.write(chunk)
+            file.flush()
+            n_since += len(chunk)
+            seconds = time.monotonic() - since
+            if file.tell() > LARGEST:
+                return
+            if seconds > PATIENCE:
+                if n_since < SLOWEST * seconds:
+                    raise requests.ConnectionError
+                since, n_since = time.monotonic(), 0
+    except exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from None
+    except exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from None
 
 
 def verify(file: BufferedReader | BytesIO, sha256: str, what: str) -> None:
@@ -149,31 +192,17 @@ def alone_in(folder: Path, what: str, console: Console) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, console):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some file systems have no locks
+                if not locks.lock(descriptor):
+                    console.say(f"waiting for another process that fetches into {folder}/")
+                    locks.lock(descriptor, wait=True)
             yield
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise FileError(
             f"{what} cannot be put into {folder}/: "
             f"{error.filename or 'a file'}: {error.strerror or error}"
         ) from None
-
-
-@contextmanager
-def _locked(folder: Path, console: Console) -> Iterator[None]:
-    """Lock the folder, where the system can."""
-    try:
-        import fcntl
-    except ImportError:  # on Windows, which does not rename a file that is open elsewhere
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems have no locks
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                console.say(f"waiting for another process that fetches into {folder}/")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

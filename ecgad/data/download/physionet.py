@@ -27,7 +27,7 @@ class Database:
     pattern: str
 
 
-MITDB = Database("mitdb", "https://physionet.org/files/mitdb/1.0.0/", r"\d{3}\.(hea|dat|atr)")
+MITDB = Database("mitdb", "https://physionet.org/files/mitdb/1.0.0/", r"[12]\d{2}\.(hea|dat|atr)")
 PTBDB = Database(
     "ptbdb", "https://physionet.org/files/ptbdb/1.0.0/", r"patient\d{3}/s\w+\.(hea|dat|xyz)"
 )
@@ -58,11 +58,12 @@ def fetch_database(
     - no records are named, SHA256SUMS.txt is absent and any .hea file lies in the folder or below:
       someone put there by hand what is wanted.
 
-    The first file that cannot be had ends the call; those that are done stay.
+    The first file that cannot be had ends the call; those that are done stay. Into a folder with
+    records of another database nothing is fetched.
 
-    Raises FileError, with the way to do it by hand, where a file cannot be fetched, is not the
-    published one even when fetched anew, or cannot be written, and with the nearest names where
-    the database has no such record.
+    Raises FileError where the folder holds other records than the database's; with the way to do it
+    by hand, where a file cannot be fetched, is not the published one even when fetched anew, or
+    cannot be written; and with the nearest names where the database has no such record.
     """
     lacking = [database.name]
     if records is not None:
@@ -71,6 +72,7 @@ def fetch_database(
         lacking = []
     if not lacking:
         return
+    _check_not_foreign(database, folder)
     console = console or Console(quiet=True)
     with http.alone_in(folder, database.name, console):
         sha256 = _published(database, folder, lacking)
@@ -82,7 +84,7 @@ def fetch_database(
 def published_checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of the files that a folder's database is published with, if it says so."""
     path = folder / CHECKSUMS
-    return _checksums(path) if path.exists() else {}
+    return _checksums(path) if path.is_file() else {}
 
 
 def _checksums(path: Path) -> dict[str, str]:
@@ -91,6 +93,17 @@ def _checksums(path: Path) -> dict[str, str]:
         r"^([0-9a-f]{64}) [ *]?(\S+)\s*$", path.read_text("utf-8", errors="replace"), re.MULTILINE
     )
     return {name: digest for digest, name in lines}
+
+
+def _check_not_foreign(database: Database, folder: Path) -> None:
+    """Raise FileError where a folder holds records, and none of the database."""
+    there = sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.hea"))
+    if there and not any(re.fullmatch(database.pattern, f"{name}.hea") for name in there):
+        raise FileError(
+            f"{folder}/ holds {len(there)} records of something else, such as {there[0]}, and none "
+            f"of {database.name}; set another data.raw_dir, or, to read these, "
+            f"data.wfdb.database: null and their names"
+        )
 
 
 def _lacking(database: Database, folder: Path, records: Sequence[str]) -> list[str]:
@@ -144,6 +157,8 @@ def _published(database: Database, folder: Path, lacking: Sequence[str]) -> dict
         if re.fullmatch(database.pattern, name)
     }
     if not published:
+        if text != path:
+            text.unlink()
         source, remedy = (path, "delete it") if text == path else (url, _by_hand(database, folder))
         raise FileError(f"{source} holds no checksums of {database.name}'s files; {remedy}")
     if text != path:

@@ -59,6 +59,8 @@ def _fetch_members(remote: Remote, folder: Path) -> None:
         try:
             with zipfile.ZipFile(partial) as archive:
                 # Nothing else that the archive may hold is written.
+                if any(archive.getinfo(name).file_size > http.LARGEST for name in remote.sha256):
+                    raise ValueError("a file in it is too large")
                 members = {name: archive.read(name) for name in remote.sha256}
         except Exception as error:  # of many kinds, where the zip is broken
             raise http.ContentError(

@@ -6,16 +6,17 @@ They differ in where the R peaks and the labels come from.
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from ecgad.config.section import RecordNames
+from ecgad.config.section import RecordName, RecordNames
 from ecgad.config.segmentation import SegmentationConfig
 from ecgad.data.beats import BeatFormat, Beats, Part, Strip
 from ecgad.data.sources.source import Record, Source
-from ecgad.errors import ConfigError
+from ecgad.errors import ConfigError, FileError
 from ecgad.runtime.console import Console
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class RecordsConfig(SegmentationConfig):
 
     records: RecordNames | None = Field(
         None, description="names relative to data.raw_dir, without suffix; null: all"
+    )
+    skip_records: list[RecordName] = Field(
+        [], description="names of records to leave out, such as one that cannot be read"
     )
 
     @model_validator(mode="after")
@@ -101,16 +105,34 @@ class RecordSource(Source[R]):
         from ecgad.recordings import wfdb
 
         folder, names = self.folder, self.names or self.settings.records
+        if names is not None:
+            names = self._without_skipped(names)
         if self.database is not None:
             database = physionet.DATABASES[self.database]
             physionet.fetch_database(database, folder, names, console)
-        found = [wfdb.read_header(folder, name) for name in names or wfdb.record_names(folder)]
+        if names is None:
+            names = self._without_skipped(wfdb.record_names(folder))
+        found = [wfdb.read_header(folder, name) for name in names]
         self.headers = self.wanted(found)
         self.records = [self.record_of(header) for header in self.headers]
         for header in self.headers:
             paths = wfdb.files_of(header, self.annotator)
             self.files |= {str(path.relative_to(folder)): path for path in paths}
         self.published = physionet.published_checksums(folder)
+
+    def _without_skipped(self, names: Sequence[str]) -> list[str]:
+        """Return the names but for those to skip. Raises ConfigError where one is not there."""
+        for name in self.settings.skip_records:
+            if name not in names:
+                near = ", ".join(get_close_matches(name, names, cutoff=0.4))
+                raise ConfigError(
+                    f"data.{self.name}.skip_records: there is no record {name}"
+                    + (f"; the nearest are {near}" if near else "")
+                )
+        left = [name for name in names if name not in self.settings.skip_records]
+        if not left:
+            raise ConfigError(f"data.{self.name}.skip_records: no record is left to read")
+        return left
 
     def read(self, jobs: int | None = None) -> Generator[Part]:
         from ecgad.runtime.workers import in_order
@@ -141,8 +163,11 @@ def read_record(
     from ecgad.processing.segmentation import lead_names, segment, unit_of
     from ecgad.recordings.wfdb import read_recording
 
-    recording = read_recording(header, settings.leads or header.leads[:1], annotator)
-    peaks = label(recording, settings)
+    try:
+        recording = read_recording(header, settings.leads or header.leads[:1], annotator)
+        peaks = label(recording, settings)
+    except FileError as error:
+        raise FileError(f"{error}; to go on without it: skip_records: [{header.name}]") from None
     segments = segment(recording, peaks.samples, settings)
     rows = np.flatnonzero(segments.kept & peaks.wanted)
     of_wanted = peaks.wanted[segments.kept]

@@ -87,11 +87,21 @@ class Source(ABC, Generic[S]):
             shown = console.counted(parts, len(self.records), "record") if self.records else parts
             yield counted(shown)
 
-    def changed(self, sha256: Mapping[str, str]) -> list[str]:
-        """List the files that differ from the published ones. sha256: of all files, by name."""
-        return [
+    def changed(self, sha256: Mapping[str, str]) -> str:
+        """Say which files differ from the published ones; empty where none does.
+
+        sha256: of all files, by name.
+        """
+        changed = [
             name for name, digest in sha256.items() if self.published.get(name, digest) != digest
         ]
+        if not changed:
+            return ""
+        named = ", ".join(changed[:3]) + (", ..." if len(changed) > 3 else "")
+        return (
+            f"note: {len(changed)} of {len(sha256)} files have another checksum than the published "
+            f"ones ({named}); reading them"
+        )
 
     @classmethod
     def check(cls, settings: S, split_method: str) -> None:
