@@ -31,8 +31,9 @@ def evaluate(run: Run) -> None:
     from ecgad.data.splits import SPLITS
     from ecgad.detection.detector import Detector
     from ecgad.evaluation.baselines import run_baselines
-    from ecgad.evaluation.examples import choose_examples, choose_to_encode
+    from ecgad.evaluation.examples import choose_examples, choose_to_encode, take_examples
     from ecgad.evaluation.results import evaluate_run
+    from ecgad.evaluation.score_table import score_rows
     from ecgad.scoring.inference import encode, reconstruct
     from ecgad.scoring.thresholds import choose_threshold
 
@@ -43,10 +44,7 @@ def evaluate(run: Run) -> None:
     started = time.perf_counter()
     # Training beats are what the detector compares with: it does not adapt to them.
     scores = {split: detector.score_split(beats[split], adapt=split != "train") for split in SPLITS}
-    seconds = {
-        "training": stage.needed["train"]["seconds"],
-        "scoring": time.perf_counter() - started,
-    }
+    scoring = time.perf_counter() - started
     if processes.RANK > 0:
         return
     detector.threshold = choose_threshold(
@@ -56,17 +54,18 @@ def evaluate(run: Run) -> None:
         beats["validation"].labels,
     )
     baselines = run_baselines(config.baselines, beats, experiment.seed)
+    seconds = {"training": stage.needed["train"]["seconds"], "scoring": scoring}
     metrics = evaluate_run(experiment, beats, scores, detector.threshold, baselines, seconds)
 
     stage.begin(runs.EVALUATION_OUTPUTS)
     test, encoded = beats["test"], choose_to_encode(beats["test"])
     runs.save_scores(run.run_dir, scores, [found.scores["test"] for found in baselines.values()])
     runs.save_codes(run.run_dir, encoded, encode(detector.model, test.take(encoded).waveforms))
-    examples = choose_examples(scores["test"], test, detector.threshold)
+    runs.save_score_table(run.run_dir, score_rows(beats, scores, detector.threshold))
     runs.save_examples(
         run.run_dir,
-        examples,
-        lambda indices: reconstruct(detector.model, test.take(indices).waveforms),
+        choose_examples(scores, beats, detector.threshold),
+        lambda indices: reconstruct(detector.model, take_examples(beats, indices).waveforms),
     )
     detector.save(run.run_dir / runs.DETECTOR)
     files.save_json(run.run_dir / runs.THRESHOLD, detector.threshold_json())

@@ -65,8 +65,9 @@ def train(
     model.load_state_dict(state.best_weights)
     reference = choose_reference_beats(model, beats, config, experiment.seed)
     training.save_best(stage, checkpoint, state, reference)
+    labelled = beats.labels is not None
     sizes = {"n_train": normals.n, "n_validation": validation.n, "n_coreset": len(reference)}
-    summary = train_summary(experiment, run.run_dir, state, model, device.type, sizes)
+    summary = train_summary(experiment, run.run_dir, state, model, device.type, sizes, labelled)
     stage.finish(runs.TRAINING_OUTPUTS, summary)
     run.result(summary, train_tables(summary))
 

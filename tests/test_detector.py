@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from ecgad import Detector
+from ecgad.artifacts import files
 from ecgad.data.beats import BeatFormat
 from ecgad.data.sources.synthetic import synthesise
 from ecgad.errors import ConfigError, FileError, MismatchError
@@ -63,7 +65,7 @@ def test_a_detector_without_labels_flags_the_share_that_its_threshold_leaves() -
         beat_format=BeatFormat(("II",), sampling_rate=160.0, unit="mV"),
     )
     assert detector.threshold is not None
-    assert (detector.threshold.beats, detector.threshold.n) == ("normal", 120)
+    assert (detector.threshold.beats, detector.threshold.n) == ("unlabelled", 120)
     flagged = detector.predict(synthesise(1000, 0.02, seed=5).waveforms).mean()
     assert 0.05 < flagged < 0.25
     assert detector.beat_format.unit == "mV"
@@ -240,3 +242,18 @@ def test_adapting_an_error_alone_is_refused() -> None:
     detector = Detector.fit(synthesise(60).waveforms, training={"epochs": 1})
     with pytest.raises(ConfigError, match="compares with no beats; add code_distance"):
         detector.adapted(synthesise(20).waveforms)
+
+
+def test_scores_and_files_hold_finite_numbers_alone(tmp_path: Path) -> None:
+    beats = synthesise(200, seed=1)
+    detector = Detector.fit(beats.waveforms, beats.labels, scaling=STANDARD, training=QUICK)
+    with pytest.raises(ConfigError, match="2 of 3 scores are no finite numbers"):
+        detector.scores(beats.waveforms[:3] * np.array([1, 3e38, -3e38])[:, None, None])
+    assert detector.threshold is not None
+    detector.threshold = replace(detector.threshold, value=float("nan"))
+    detector.save(tmp_path / "mine.pt")
+    with pytest.raises(FileError, match="not finite"):
+        Detector.load(tmp_path / "mine.pt")
+    (tmp_path / "threshold.json").write_text('{"value": NaN}')
+    with pytest.raises(FileError, match="NaN"):
+        files.load_json(tmp_path / "threshold.json")

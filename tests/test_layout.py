@@ -13,7 +13,7 @@ from ecgad.config.model import ModelConfig
 from ecgad.config.segmentation import SegmentationConfig
 from ecgad.data.sources import SOURCES
 from ecgad.data.sources.wfdb import WfdbConfig
-from ecgad.evaluation.baselines import FITS, TITLES
+from ecgad.evaluation.baselines import FITS, RR_INTERVAL, TITLES
 from ecgad.experiment import DataConfig, Experiment
 from ecgad.models import MODELS
 from ecgad.models.dense import ACTIVATIONS
@@ -35,7 +35,7 @@ IMPORTS = {
     "experiment": "data config",
     "training": "data models config runtime errors",
     "scoring": "data processing models config runtime errors",
-    "evaluation": "scoring experiment data config",
+    "evaluation": "scoring experiment data processing config",
     "artifacts": "scoring training experiment data models config runtime errors",
     "report": "artifacts evaluation scoring training experiment data models runtime",
     "detection": "artifacts scoring training data processing recordings models config runtime "
@@ -99,8 +99,8 @@ def names(section: type[BaseModel], field: str) -> set[str]:
 
 def test_settings_name_what_the_registries_hold() -> None:
     assert set(get_args(Component)) == set(COMPONENTS)
-    assert set(get_args(Baseline)) == set(FITS) == set(TITLES)
-    assert names(EvaluationConfig, "baselines") == set(FITS)
+    assert set(get_args(Baseline)) == {*FITS, RR_INTERVAL} == set(TITLES)
+    assert names(EvaluationConfig, "baselines") == set(TITLES)
     assert names(ModelConfig, "kind") == set(MODELS)
     dense = ModelConfig().dense
     assert names(type(dense), "activation") == set(ACTIVATIONS)

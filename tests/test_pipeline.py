@@ -385,6 +385,22 @@ def test_a_table_without_labels_runs_through(stages: Stages, fails: Fails, scrip
     metrics = json.loads((RUN / "metrics.json").read_text())
     assert metrics["test"]["auroc"] is None
     assert metrics["test"]["n_beats"] == 40
+    # All beats are ranked, each with its line in the file.
+    with (RUN / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["split", "file", "row", "score", "verdict"]
+    assert sorted(int(row["row"]) for row in rows) == list(range(1, 201))
+    scores = [float(row["score"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    flagged = sum(row["verdict"] == "anomalous" for row in rows)
+    assert (metrics["n_flagged"], metrics["n_beats"]) == (flagged, 200)
+    for row, shown in zip(rows, metrics["most_anomalous"], strict=False):
+        lines = np.load(DATA / f"rows_{row['split']}.npy") + 1
+        of_split = np.load(RUN / f"scores_{row['split']}.npy")
+        assert float(row["score"]) == of_split[lines == int(row["row"])] == shown["score"]
+    told = script(TRAIN, *options).stdout + script(EVALUATE, *options).stdout
+    assert "unlabelled beats, training" in told and "normal beats" not in told
+    assert f"{flagged} of 200 unlabelled beats" in told
     assert (RUN / "figures" / "reconstructions_highest.png").exists()
     line = fails(
         2, EVALUATE, *options, "--set", "evaluation.threshold.method=youden", "--overwrite"

@@ -1,5 +1,6 @@
 """Records to beats: windows, classes, RR intervals, units; and records that are not as they say."""
 
+import csv
 import json
 import os
 import re
@@ -453,6 +454,15 @@ def test_all_stages_run_on_records_split_by_patient(
     assert by_record and all(entry["n_anomalous"] == 8 for entry in by_record.values())
     assert metrics["test"]["interval_over"] == "patients"
     assert metrics["patients_in_training_and_test"] == []
+    with (run / "scores.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    samples = np.load(f"data/processed/{run.name}/samples_test.npy")
+    assert [int(row["sample"]) for row in rows] == samples.tolist()
+    assert float(rows[3]["seconds"]) == pytest.approx(samples[3] / RATE, abs=1e-4)
+    assert {row["class"] for row in rows} == {"N", "V"}
+    assert all((row["class"] == "V") == (row["label"] == "anomalous") for row in rows)
+    # Timing tells these early beats without any network.
+    assert metrics["baselines"]["rr_interval"]["auroc"] == 1
     assert metrics["class_map"] == "aami"
     drawn = {path.stem for path in (run / "figures").glob("*.png")}
     assert drawn >= {"strips", "results_by_record", "classes_by_record", "rr_distributions"}

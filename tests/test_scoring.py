@@ -1,5 +1,7 @@
 """Scores and baselines: against brute force, on a common scale, from a checkpoint alone."""
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ import torch
 
 from ecgad.config.training import TrainingConfig
 from ecgad.data.beats import Beats
+from ecgad.data.splits import SPLITS
 from ecgad.detection.detector import Detector
 from ecgad.errors import ConfigError, FileError
-from ecgad.evaluation.baselines import FITS, run_baselines
+from ecgad.evaluation.baselines import FITS, earliness, run_baselines
 from ecgad.models import Autoencoder, Ensemble, build_model
+from ecgad.processing.rr_intervals import rr_intervals
 from ecgad.scoring.by_record import adapted_scores
 from ecgad.scoring.components import COMPONENTS
 from ecgad.scoring.inference import encode
@@ -254,3 +258,43 @@ def test_settings_that_cannot_be_are_refused(
 ) -> None:
     script(STAGES[0], "-c", SMOKE)
     assert message in fails(2, STAGES[1], "-c", SMOKE, "--set", setting)
+
+
+def test_earliness_is_one_in_a_regular_rhythm_and_more_for_an_early_beat() -> None:
+    beats = some_beats(60)
+    samples = np.tile(200 * np.arange(1, 31), 2)
+    samples[10] -= 80  # early, and a pause after it
+    rr = np.concatenate([rr_intervals(samples[:30], 200.0), rr_intervals(samples[30:], 200.0)])
+    records = np.repeat(["a", "b"], 30)
+    known = replace(beats, samples=samples, rr=rr, records=records)
+    scores = earliness(known)
+    assert scores[10] == pytest.approx(1 / 0.6)
+    assert scores[11] == pytest.approx(1 / 1.4)
+    np.testing.assert_allclose(np.delete(scores, [10, 11]), 1)
+    order = np.random.default_rng(0).permutation(60)
+    np.testing.assert_allclose(earliness(known.take(order)), scores[order])
+    results = run_baselines(["rr_interval"], dict.fromkeys(SPLITS, known), seed=0)
+    np.testing.assert_array_equal(results["rr_interval"].scores["test"], scores)
+    assert run_baselines(["rr_interval"], dict.fromkeys(SPLITS, beats), seed=0) == {}
+
+
+@pytest.mark.parametrize("kind", ["equal", "mostly equal"])
+def test_codes_that_do_not_vary_are_refused(kind: str) -> None:
+    codes = np.ones((100, 4), np.float32)
+    if kind == "mostly equal":
+        codes[80:] = np.random.default_rng(0).normal(size=(20, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ConfigError, match="needs codes that vary"):
+            COMPONENTS["code_mahalanobis"].fit(codes)
+
+
+def test_codes_of_few_dimensions_are_told_apart_in_these() -> None:
+    """A dimension that the network does not use, and two that are one."""
+    codes = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    codes[:, 1], codes[:, 3] = 0, codes[:, 2]
+    mahalanobis = COMPONENTS["code_mahalanobis"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score = mahalanobis.prepare(codes, mahalanobis.fit(codes), 5)
+    assert score(codes).max() < score(np.array([[9, 0, 0, 0], [0, 0, 9, 9]])).min()

@@ -21,6 +21,7 @@ from ecgad.scoring.thresholds import (
     best_threshold,
     choose_threshold,
     false_alarms_allowed,
+    few_words,
 )
 
 
@@ -257,3 +258,36 @@ def test_a_running_threshold_follows_the_record() -> None:
         assert relative[beat] == pytest.approx(
             scores[beat] / np.median(scores[beat - 50 : beat + 1])
         )
+
+
+@pytest.mark.parametrize("quantile", [0.8, 0.9])
+def test_the_interval_of_a_threshold_holds_the_true_quantile(quantile: float) -> None:
+    """Whatever the distribution; here of uniform scores, whose quantiles are known."""
+    rng = np.random.default_rng(0)
+    config = asking(method="quantile", quantile=quantile)
+    inside = 0
+    for _ in range(300):
+        chosen = choose_threshold(config, np.empty(0), rng.random(90), None)
+        assert chosen.interval_95 is not None
+        low, high = chosen.interval_95
+        inside += (low or 0) <= quantile <= (high or 1)
+    assert inside / 300 >= 0.93
+
+
+def test_a_threshold_that_rests_on_few_beats_says_so() -> None:
+    rng = np.random.default_rng(0)
+    few = choose_threshold(asking(method="quantile"), np.empty(0), rng.random(26), None)
+    assert (few.n, few.n_above) == (26, 1)
+    assert few.interval_95 is not None
+    assert few.interval_95[1] is None  # so few do not tell how high it might be
+    words = few_words(vars(few))
+    assert "1 of 26" in words and "more than any of them" in words
+    many = choose_threshold(asking(method="quantile"), np.empty(0), rng.random(5000), None)
+    assert many.interval_95 is None and few_words(vars(many)) == ""
+    scores, labels = scored(80, 0)
+    for method in ("mean_std", "youden"):
+        chosen = choose_threshold(asking(method=method), scores, scores, labels)
+        assert chosen.interval_95 is not None
+        low, high = chosen.interval_95
+        assert low is not None and high is not None
+        assert low <= chosen.value <= high

@@ -123,9 +123,13 @@ def json_bytes(content: Any) -> bytes:
 def load_json(path: Path) -> Any:
     """Read plain values from JSON. Raises FileError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (OSError, ValueError) as error:
         raise FileError(f"cannot read {path}: {error}") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number of JSON")
 
 
 def sha256(path: Path) -> str:

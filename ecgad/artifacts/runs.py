@@ -1,9 +1,11 @@
 """A run dir: names and forms of config, history, scores, threshold, metrics and figures."""
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -22,7 +24,9 @@ SCORES = {split: f"scores_{split}.npy" for split in SPLITS}  # float64, (n_beats
 CODES = "codes_test.npy"  # float32, (n_encoded, code_size)
 ENCODED = "encoded_test.npy"  # int64, (n_encoded,): indices in the test split of the codes' beats
 BASELINES = "baselines_test.npy"  # float64, (n_baselines, n_beats), ordered as in the metrics
-EXAMPLES = "examples.json"  # kinds of examples, each with indices in the test split
+# Kinds of examples, each with indices in the splits that `evaluation.examples.judged` names.
+EXAMPLES = "examples.json"
+SCORE_TABLE = "scores.csv"  # all beats, as `evaluation.score_table.score_rows` gives them
 RECONSTRUCTIONS = "reconstructions.npy"  # of all examples in that order, in scaled units
 THRESHOLD = "threshold.json"
 DETECTOR = "detector.pt"  # of `ecgad.detection.detector.Detector`
@@ -33,6 +37,7 @@ REPORT = "report.html"
 TRAINING_OUTPUTS = (BEST, LAST, HISTORY)
 EVALUATION_OUTPUTS = (
     *SCORES.values(),
+    SCORE_TABLE,
     BASELINES,
     CODES,
     ENCODED,
@@ -101,6 +106,18 @@ def save_scores(
     for split, of_split in scores.items():
         arrays.save_array(folder / SCORES[split], of_split)
     arrays.save_array(folder / BASELINES, np.array(baselines, np.float64))
+
+
+def save_score_table(folder: Path, rows: Iterator[Mapping[str, Any]]) -> None:
+    """Write rows of one kind as CSV, numbers so that they are read back exactly."""
+    first = next(rows)
+    with files.written(folder / SCORE_TABLE) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        table = csv.DictWriter(text, list(first))
+        table.writeheader()
+        table.writerow(first)
+        table.writerows(rows)
+        text.detach()
 
 
 def save_examples(

@@ -1,6 +1,7 @@
 """Tensors and plain values in one file, written by `torch.save`, read without pickled code."""
 
 import io
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ def load_tensors(path: Path, what: str, number: int, again: str) -> dict[str, An
     """Read what `save_tensors` wrote, on the CPU.
 
     what: what the file is to be. number: of the form that it has to say it has. again: how to
-    make it anew. Raises FileError where it is damaged or of another form.
+    make it anew. Raises FileError where it is damaged, of another form, or holds a number that is
+    not finite.
     """
     import torch
 
@@ -44,4 +46,22 @@ def load_tensors(path: Path, what: str, number: int, again: str) -> dict[str, An
             f"{path} is no {what} of format {number}, which this version of ecgad reads, but of "
             f"format {found}; {again}"
         )
+    if not _finite(content):
+        raise FileError(f"{path} holds a number that is not finite; {again}")
     return content
+
+
+def _finite(content: Any) -> bool:
+    """Return whether every number in tensors and plain values is finite."""
+    import torch
+
+    match content:
+        case torch.Tensor():
+            return bool(torch.isfinite(content).all())
+        case float():
+            return math.isfinite(content)
+        case dict():
+            return all(map(_finite, content.values()))
+        case list() | tuple():
+            return all(map(_finite, content))
+    return True

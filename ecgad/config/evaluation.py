@@ -10,7 +10,7 @@ from ecgad.config.section import Fraction, PositiveFloat, Section
 Component = Literal["mae", "mse", "code_distance", "code_mahalanobis", "timing", "prematurity"]
 # Beyond it, another component has no say.
 Weight = Annotated[float, Field(ge=1e-6, le=1e6)]
-Baseline = Literal["pca", "knn", "one_class_svm", "isolation_forest"]
+Baseline = Literal["pca", "knn", "one_class_svm", "isolation_forest", "rr_interval"]
 
 
 class ThresholdConfig(Section):
@@ -69,8 +69,9 @@ class EvaluationConfig(Section):
         "that the threshold follows the record; null: off",
     )
     baselines: list[Baseline] = Field(
-        ["pca", "knn", "one_class_svm", "isolation_forest"],
-        description="fitted on the same training normals and reported beside the autoencoder",
+        ["pca", "knn", "one_class_svm", "isolation_forest", "rr_interval"],
+        description="fitted on the same training normals and reported beside the autoencoder; "
+        "rr_interval looks at no waveform, and is left out where beats have no RR intervals",
     )
     bootstrap: int = Field(1000, ge=0, le=100_000, description="resamples a 95% interval; 0: off")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -28,6 +28,18 @@ PER_BEAT = (
 )
 
 
+class FileRows(NamedTuple):
+    """Where the beats of a file begin among all of a source.
+
+    first: the row of its first beat. number: what the file itself counts that beat as, such as line
+    2 of a table with a header.
+    """
+
+    name: str
+    first: int
+    number: int
+
+
 @dataclass(frozen=True)
 class BeatFormat:
     """What the beats of a source are like, whichever of them it is.
@@ -36,7 +48,7 @@ class BeatFormat:
     `data.wfdb.timing`; such a lead has one value throughout a beat. sampling_rate: in Hz; None
     where a beat has no time axis of its own. class_names: what a symbol means, where the source
     says so. segmentation: how the beats were cut out of recordings; None where the source is a
-    table of beats.
+    table of beats. files: of such a table, in the order of the rows.
     """
 
     leads: tuple[str, ...] = ("lead 1",)
@@ -45,6 +57,17 @@ class BeatFormat:
     unit: str = "source units"
     class_names: Mapping[str, str] = field(default_factory=dict)
     segmentation: SegmentationConfig | None = None
+    files: tuple[FileRows, ...] = ()
+
+    def place(self, row: int) -> tuple[str, int]:
+        """Return the file that a row of `Beats.rows` is of, and its number there.
+
+        Of beats of no file, an empty name, and a number from 1.
+        """
+        of_row = FileRows("", 0, 1)
+        for file in self.files:
+            of_row = file if file.first <= row else of_row
+        return of_row.name, row - of_row.first + of_row.number
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON or a checkpoint."""
@@ -54,6 +77,7 @@ class BeatFormat:
             "leads": list(self.leads),
             "timing": list(self.timing),
             "segmentation": segmentation,
+            "files": [list(file) for file in self.files],
         }
 
     @classmethod
@@ -67,6 +91,7 @@ class BeatFormat:
             unit=known["unit"],
             class_names=dict(known["class_names"]),
             segmentation=segmentation and SegmentationConfig.model_validate(segmentation),
+            files=tuple(FileRows(*file) for file in known["files"]),
         )
 
 

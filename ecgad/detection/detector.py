@@ -233,9 +233,14 @@ class Detector:
             scores = adapted_scores(self.scorer, scaled, lengths, of_one, times, minutes)
         else:
             scores = sharded_scores(self.scorer, scaled, lengths)
-        if self.running_beats is None:
-            return scores
-        return relative_to_record(scores, records, self.running_beats)
+        if self.running_beats is not None:
+            scores = relative_to_record(scores, records, self.running_beats)
+        if n := int((~np.isfinite(scores)).sum()):
+            raise ConfigError(
+                f"{n} of {len(scores)} scores are no finite numbers: the beats, or the weights "
+                f"that training has come to, are too large to compute with"
+            )
+        return scores
 
     def adapted(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> "Detector":
         """Return this detector for the patient whose unlabelled beats these are, such as five

@@ -1,4 +1,6 @@
-"""What any autoencoder has to beat: scikit-learn's outlier detectors on the same scaled beats."""
+"""What any autoencoder has to beat: scikit-learn's outlier detectors on the same scaled beats, and
+how early a beat comes, which takes no waveform at all.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgad.data.beats import Beats
+from ecgad.processing.rr_intervals import rr_features
 
 # Of nearest neighbours: distances times samples a beat; half a minute on two cores. Its quality
 # grows with the beats it knows, so that as many are taken as that allows.
@@ -14,6 +17,7 @@ NEIGHBOUR_OPERATIONS = 4e11
 # A support vector machine takes time and memory with the square of the beats.
 MOST_BEATS = {"pca": 20_000, "one_class_svm": 3_000, "isolation_forest": 20_000}
 NEIGHBOURS = 5
+RR_INTERVAL = "rr_interval"
 COMPONENTS = 8
 # Beats scored at a time, which bounds the memory.
 BLOCK = 4096
@@ -38,9 +42,14 @@ class Result:
 def run_baselines(
     names: Sequence[str], splits: Mapping[str, Beats], seed: int
 ) -> dict[str, Result]:
-    """Fit baselines on the training split and score validation and test; none without labels."""
+    """Fit baselines on the training split and score validation and test.
+
+    None without labels, and no RR_INTERVAL where the beats have no RR intervals.
+    """
     if splits["test"].labels is None:
         return {}
+    if splits["test"].rr is None or splits["test"].records is None:
+        names = [name for name in names if name != RR_INTERVAL]
     judged = {split: splits[split] for split in ("validation", "test")}
     return {name: run_baseline(name, splits["train"], judged, seed) for name in names}
 
@@ -53,6 +62,9 @@ def run_baseline(name: str, train: Beats, splits: Mapping[str, Beats], seed: int
     """
     started = time.perf_counter()
     normals = train.normals
+    if name == RR_INTERVAL:
+        scores = {split: earliness(beats) for split, beats in splits.items()}
+        return Result(scores, len(normals), len(normals), time.perf_counter() - started)
     n_features = int(np.prod(train.waveforms.shape[1:]))
     n_scored = sum(map(len, splits.values()))
     if name == "knn":
@@ -70,6 +82,23 @@ def run_baseline(name: str, train: Beats, splits: Mapping[str, Beats], seed: int
         n_normals=len(train.normals),
         seconds=time.perf_counter() - started,
     )
+
+
+def earliness(beats: Beats) -> np.ndarray:
+    """Return how early beats come, float64 (n_beats,): the running median RR interval of their
+    record over the interval before the beat; 1 where the rhythm is regular.
+
+    beats: with records, samples and RR intervals.
+    """
+    records, samples = np.asarray(beats.records), np.asarray(beats.samples)
+    scores = np.empty(len(beats))
+    for record in np.unique(records):
+        indices = np.flatnonzero(records == record)
+        indices = indices[np.argsort(samples[indices], kind="stable")]
+        assert beats.rr is not None
+        ratios = rr_features(np.asarray(beats.rr[indices]), ["rr_previous_ratio"])[:, 0]
+        scores[indices] = 1 / ratios
+    return scores
 
 
 def _in_blocks(score: Score, beats: Beats) -> np.ndarray:
@@ -129,6 +158,7 @@ TITLES = {
     "knn": f"{NEIGHBOURS} nearest neighbours",
     "one_class_svm": "one-class SVM",
     "isolation_forest": "isolation forest",
+    RR_INTERVAL: "RR interval alone",
 }
 
 

@@ -1,5 +1,7 @@
 """Which beats are worth looking at."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
@@ -11,16 +13,40 @@ N_EXAMPLES = 12
 N_ENCODED = 5000
 
 
+def judged(splits: Mapping[str, Beats]) -> list[str]:
+    """Return the splits that examples are of: test of labelled beats, all of others."""
+    return list(splits) if splits["test"].labels is None else ["test"]
+
+
+def take_examples(splits: Mapping[str, Beats], indices: np.ndarray) -> Beats:
+    """Return beats by their indices in the judged splits, one after the other."""
+    first, parts, order = 0, [], []
+    for beats in (splits[name] for name in judged(splits)):
+        within = np.flatnonzero((indices >= first) & (indices < first + len(beats)))
+        parts.append(beats.take(indices[within] - first))
+        order.append(within)
+        first += len(beats)
+    return Beats.concatenate(parts).take(np.argsort(np.concatenate(order)))
+
+
 def choose_examples(
-    scores: np.ndarray, beats: Beats, threshold: Threshold
+    scores: Mapping[str, np.ndarray], splits: Mapping[str, Beats], threshold: Threshold
 ) -> dict[str, np.ndarray]:
     """Choose telling beats, by kind, the most telling first; at most N_EXAMPLES of each.
 
-    Returns their indices. scores: (n_beats,). `normal` and `anomalous` are typical ones, with
-    scores near the median of their class, the classes of anomaly taking turns. `false_alarm` and
-    `missed` are called wrongly: in `_worst` the scores furthest from the threshold come first, in
-    `_mildest` the nearest. Without labels there are the `lowest` and `highest` scores instead.
+    Returns their indices, as `take_examples` takes them. scores: by split, (n_beats,). `normal` and
+    `anomalous` are typical ones, with scores near the median of their class, the classes of anomaly
+    taking turns. `false_alarm` and `missed` are called wrongly: in `_worst` the scores furthest
+    from the threshold come first, in `_mildest` the nearest. Without labels there are the `lowest`
+    and `highest` scores instead.
     """
+    return _choose(np.concatenate([scores[name] for name in judged(splits)]), splits, threshold)
+
+
+def _choose(
+    scores: np.ndarray, splits: Mapping[str, Beats], threshold: Threshold
+) -> dict[str, np.ndarray]:
+    beats = splits["test"]
     if beats.labels is None:
         indices = np.arange(len(scores))
         return {"lowest": _lowest(indices, scores), "highest": _lowest(indices, -scores)}

@@ -1,6 +1,7 @@
 """The results of a run, as plain values: what `metrics.json` holds."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from ecgad.evaluation.metrics import (
     ranking_metrics,
     threshold_metrics,
 )
+from ecgad.evaluation.score_table import score_rows
 from ecgad.experiment import Experiment
 from ecgad.scoring.thresholds import Threshold, choose_threshold
 
+# Of beats without labels, how many are named.
+MOST_SHOWN = 10
 # Those of a baseline at its threshold.
 BASELINE_METRICS = ("accuracy", "balanced_accuracy", "recall", "specificity")
 
@@ -57,6 +61,12 @@ def evaluate_run(
             scores[split], beats[split], threshold, config.bootstrap, experiment.seed
         )
     metrics["baselines"] = baseline_entries(baselines, beats, config)
+    if test.labels is None:
+        # What there is to look at, of all beats.
+        flagged = [threshold.predict(of_split) for of_split in scores.values()]
+        metrics["n_beats"] = sum(map(len, flagged))
+        metrics["n_flagged"] = int(sum(of_split.sum() for of_split in flagged))
+        metrics["most_anomalous"] = list(islice(score_rows(beats, scores, threshold), MOST_SHOWN))
     return metrics
 
 

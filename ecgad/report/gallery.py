@@ -12,6 +12,7 @@ from ecgad.artifacts import arrays, files, processed, runs
 from ecgad.data.beats import Beats, Strip
 from ecgad.data.splits import SPLITS
 from ecgad.evaluation.baselines import TITLES
+from ecgad.evaluation.examples import judged, take_examples
 from ecgad.experiment import Experiment
 from ecgad.report.figures import data, detection, model, recordings
 from ecgad.report.figures.classes import (
@@ -44,8 +45,8 @@ EXAMPLES = {
         "Mildest misses",
         "Anomalous test beats called normal, by the highest score.",
     ),
-    "lowest": ("Lowest scores", "The test beats that the model reconstructs best."),
-    "highest": ("Highest scores", "The test beats that the model reconstructs worst."),
+    "lowest": ("Lowest scores", "Of all beats, those that are least anomalous."),
+    "highest": ("Highest scores", "Of all beats, those that are most anomalous."),
 }
 
 
@@ -113,6 +114,9 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
 
     test_scores = arrays.load_array(run_dir / runs.SCORES["test"])
     threshold = metrics["threshold"]["value"]
+    judged_scores = np.concatenate(
+        [arrays.load_array(run_dir / runs.SCORES[split]) for split in judged(splits)]
+    )
     for kind, (indices, made) in runs.load_examples(run_dir).items():
         if not len(indices):
             continue
@@ -122,9 +126,9 @@ def draw(experiment: Experiment, run_dir: Path) -> Iterator[tuple[str, str, Figu
         title, caption = EXAMPLES[kind]
         shown = indices[: 2 * n_examples]
         figure = model.reconstructions(
-            scaler.unscaled(test.take(shown)),
+            scaler.unscaled(take_examples(splits, shown)),
             scaler.inverse_transform(made[: len(shown)]),
-            test_scores[shown],
+            judged_scores[shown],
             threshold,
             title,
         )

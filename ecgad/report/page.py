@@ -7,8 +7,16 @@ from typing import Any
 
 from ecgad.evaluation.baselines import subsampling_words
 from ecgad.evaluation.metrics import HEADLINE, RECORD_MEASURES
-from ecgad.report.tables import COMPARED, class_words, comparison, false_alarm_words, patient_words
-from ecgad.scoring.thresholds import provenance
+from ecgad.report.tables import (
+    COMPARED,
+    class_words,
+    comparison,
+    false_alarm_words,
+    most_anomalous,
+    patient_words,
+    unlabelled_words,
+)
+from ecgad.scoring.thresholds import few_words, provenance
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -54,7 +62,8 @@ def render(
     threshold = metrics["threshold"]
     lead = (
         f"A {metrics['model']} autoencoder of {training['n_weights']:,} weights, trained for "
-        f"{training['epochs']} epochs on {training['n_train']:,} normal beats of source "
+        f"{training['epochs']} epochs on {training['n_train']:,} "
+        f"{'normal' if training['labelled'] else 'unlabelled'} beats of source "
         f"{metrics['source']} (seed {metrics['seed']}). A beat is called anomalous where its "
         f"score ({metrics['score']}) is greater than "
         f"{threshold['value']:.4g}, chosen by {provenance(threshold)}."
@@ -62,7 +71,10 @@ def render(
     return PAGE.format(
         title=escape(f"ecgad: {metrics['name']}"),
         lead=escape(lead),
-        tables=_headline(metrics) + _settings(metrics, training) + _baselines(metrics),
+        tables=_headline(metrics)
+        + _ranking(metrics)
+        + _settings(metrics, training)
+        + _baselines(metrics),
         figures="\n".join(_figure(name, *figure) for name, figure in figures.items()),
     )
 
@@ -83,6 +95,15 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     return _table(rows)
 
 
+def _ranking(metrics: Mapping[str, Any]) -> str:
+    """Name the most anomalous of unlabelled beats."""
+    if "most_anomalous" not in metrics:
+        return ""
+    rows = [[escape(cell) for cell in row] for row in most_anomalous(metrics)]
+    words = escape(_sentence(unlabelled_words(metrics)))
+    return f"<h2>Most anomalous beats</h2>\n<p>{words}</p>\n{_table(rows)}"
+
+
 def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}. "
 
@@ -100,6 +121,8 @@ def _settings(metrics: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     notes = ""
     if "interval_95" in test:
         notes += f"Intervals: 95%, by bootstrap over {test['interval_over']}. "
+    if few := few_words(metrics["threshold"]):
+        notes += _sentence(few)
     if "false_alarms" in test:
         notes += _sentence(false_alarm_words(test["false_alarms"]))
     if "class_map" in metrics:

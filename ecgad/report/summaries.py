@@ -59,6 +59,7 @@ def train_summary(
     model: "Autoencoder",
     device: str,
     sizes: Mapping[str, int],
+    labelled: bool,
 ) -> dict[str, Any]:
     """Return how the training of `train_model.py` went. sizes: how many beats it saw, by use."""
     return {
@@ -68,6 +69,7 @@ def train_summary(
         "model": experiment.model.kind,
         "members": experiment.training.members,
         "device": device,
+        "labelled": labelled,
         "n_weights": sum(weights.numel() for weights in model.parameters()),
         **sizes,
         "loss": experiment.training.loss,

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ecgad.evaluation.baselines import TITLES, subsampling_words
 from ecgad.evaluation.metrics import HEADLINE, RECORD_MEASURES
-from ecgad.scoring.thresholds import provenance
+from ecgad.scoring.thresholds import few_words, provenance
 
 
 def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
@@ -33,7 +33,8 @@ def preprocess_tables(summary: dict[str, Any]) -> list[str | Table]:
         normals = [split["n_normal"] for split in splits.values()]
         table.add_row("of them normal", *map(str, normals), str(sum(normals)))
     shares = [f"{split['out_of_range']:.3%}" for split in splits.values()]
-    table.add_row("samples beyond training normals", *shares, "")
+    fitted = "training normals" if summary["labelled"] else "training beats"
+    table.add_row(f"samples beyond {fitted}", *shares, "")
     left_out = [f"{n} x {reason}" for reason, n in summary["left_out"].items() if n]
     notes = [f"left out: {', '.join(left_out)}"] if left_out else []
     if "class_map" in summary:
@@ -68,8 +69,9 @@ def train_tables(summary: dict[str, Any]) -> list[str | Table]:
     table = _table(f"{summary['model']} autoencoder", "", title="Training")
     members = f" ({summary['members']} members)" if summary["members"] > 1 else ""
     table.add_row("weights", f"{summary['n_weights']}{members}")
-    table.add_row("normal beats, training", f"{summary['n_train']}")
-    table.add_row("normal beats, validation", f"{summary['n_validation']}")
+    kind = "normal" if summary["labelled"] else "unlabelled"
+    table.add_row(f"{kind} beats, training", f"{summary['n_train']}")
+    table.add_row(f"{kind} beats, validation", f"{summary['n_validation']}")
     stopped = " (stopped early)" if summary["stopped_early"] else ""
     table.add_row("epochs", f"{summary['epochs']}{stopped}")
     table.add_row("best epoch", f"{summary['best_epoch']}")
@@ -90,15 +92,19 @@ def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
         f"{metrics['name']}, seed {metrics['seed']}: score {metrics['score']}, threshold "
         f"{threshold['value']:.6g} by {provenance(threshold)}"
     ]
+    if few := few_words(threshold):
+        parts.append(few)
     if "class_map" in metrics:
         parts.append(class_words(metrics))
     if metrics["patients_in_training_and_test"] is not None:
         parts.append(patient_words(metrics["patients_in_training_and_test"]))
     splits = {name: metrics[name] for name in ("validation", "test")}
     if splits["test"]["auroc"] is None:
-        table = _table("", *splits, title="Beats flagged (no labels)")
-        flagged = [f"{s['n_flagged']} of {s['n_beats']}" for s in splits.values()]
-        table.add_row("anomalous", *flagged)
+        parts.append(unlabelled_words(metrics))
+        header, *rows = most_anomalous(metrics)
+        table = _table(*header, title="Most anomalous beats")
+        for row in rows:
+            table.add_row(*row)
         return [*parts, table]
 
     intervals = ""
@@ -128,6 +134,24 @@ def evaluate_tables(metrics: dict[str, Any]) -> list[str | Table]:
         label = metrics["class_names"].get(symbol, "")
         recalls.add_row(f"{symbol}  {label}".strip(), *cells)
     return [*parts, table, report, recalls, *_beside(metrics)]
+
+
+def unlabelled_words(metrics: Mapping[str, Any]) -> str:
+    """Say how many of unlabelled beats are called anomalous, and where all of them stand."""
+    return (
+        f"{metrics['n_flagged']} of {metrics['n_beats']} unlabelled beats are called anomalous; "
+        f"scores.csv has all of them, the most anomalous first"
+    )
+
+
+def most_anomalous(metrics: Mapping[str, Any]) -> list[list[str]]:
+    """Return the beats of the highest scores as cells, with a header."""
+    rows = metrics["most_anomalous"]
+    cells = [
+        [f"{value:.5g}" if isinstance(value, float) else str(value) for value in row.values()]
+        for row in rows
+    ]
+    return [list(rows[0]), *cells]
 
 
 COMPARED = {

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecgad.errors import ConfigError
+
 # What was fitted, by name.
 Fitted = Mapping[str, np.ndarray]
 # From a feature of beats, (n_beats, ...), to one number a beat, (n_beats,).
@@ -26,15 +28,27 @@ def _fit_nothing(_reference: np.ndarray) -> dict[str, np.ndarray]:
 def _fit_mahalanobis(reference: np.ndarray) -> dict[str, np.ndarray]:
     """Fit middle and spread by the minimum covariance determinant, which outliers do not move
     (Rousseeuw & Van Driessen 1999).
+
+    Raises ConfigError where the codes do not vary enough for that.
     """
     from sklearn.covariance import MinCovDet
 
     codes = reference.astype(np.float64)
     scale = codes.std(axis=0) + 1e-12
+    flat = ConfigError(
+        "evaluation.score: code_mahalanobis needs codes that vary, and the network gives most "
+        "reference beats the same one; take code_distance, or train otherwise"
+    )
+    if (scale < 1e-9).all():
+        raise flat
     with warnings.catch_warnings():
-        # Of subsets on a line, which a code of few effective dimensions has; others are taken.
+        # Of codes of few effective dimensions, and of subsets on a line; others are taken.
         warnings.simplefilter("ignore", RuntimeWarning)
-        robust = MinCovDet(support_fraction=0.75, random_state=0).fit(codes / scale)
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            robust = MinCovDet(support_fraction=0.75, random_state=0).fit(codes / scale)
+        except ValueError:
+            raise flat from None
     return {"scale": scale, "middle": robust.location_, "precision": robust.get_precision()}
 
 

@@ -1,6 +1,8 @@
 """The score above which a beat is called anomalous, chosen on training or validation beats."""
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,11 @@ import numpy as np
 from ecgad.config.evaluation import EvaluationConfig
 from ecgad.data.beats import ANOMALOUS, NORMAL
 from ecgad.errors import ConfigError
+
+# A threshold rests on few beats where fewer than this lie above it, or where it is chosen on fewer
+# than that.
+FEW_ABOVE, FEW = 10, 100
+RESAMPLES = 200
 
 # Peaks over threshold: the level above which scores are the tail, and how many must lie there.
 TAIL_LEVEL = 0.9
@@ -20,7 +27,9 @@ class Threshold:
     """A threshold and where it comes from.
 
     value: a beat is anomalous where its score is greater. n: how many beats of `split` it was
-    chosen on; `beats` says which of them: normal, or all.
+    chosen on; `beats` says which of them: normal, unlabelled, or all. n_above: how many of these
+    lie above it. interval_95: how far chance moves it, None for an end that so few beats do not
+    tell; None where they are many.
     """
 
     value: float
@@ -29,6 +38,8 @@ class Threshold:
     split: str | None
     beats: str | None
     n: int
+    n_above: int = 0
+    interval_95: tuple[float | None, float | None] | None = None
 
     def predict(self, scores: np.ndarray) -> np.ndarray:
         """Return labels, int8 (n_beats,), of scores (n_beats,)."""
@@ -49,6 +60,7 @@ def choose_threshold(
     """
     labels, chosen = validation_labels, config.threshold
     normals = validation_scores if labels is None else validation_scores[labels == NORMAL]
+    which = "unlabelled" if labels is None else "normal"
     match chosen.method:
         case "fixed":
             assert chosen.value is not None
@@ -56,17 +68,22 @@ def choose_threshold(
         case "quantile":
             value = float(np.quantile(normals, chosen.quantile))
             parameters = {"quantile": chosen.quantile}
-            return Threshold(value, "quantile", parameters, "validation", "normal", len(normals))
+            return _of_quantile(value, "quantile", parameters, which, normals, chosen.quantile)
         case "mean_std":
-            value = float(train_scores.mean() + chosen.n_std * train_scores.std())
-            parameters = {"n_std": chosen.n_std}
-            return Threshold(value, "mean_std", parameters, "train", "normal", len(train_scores))
+
+            def spread(scores: np.ndarray) -> float:
+                return float(scores.mean() + chosen.n_std * scores.std())
+
+            value, parameters = spread(train_scores), {"n_std": chosen.n_std}
+            n, n_above = len(train_scores), int((train_scores > value).sum())
+            interval = _resampled(spread, train_scores) if _few(n, n_above) else None
+            return Threshold(value, "mean_std", parameters, "train", which, n, n_above, interval)
         case "conformal" | "pot" as method:
             rate = config.max_false_alarm_rate
             assert rate is not None
             value = {"conformal": conformal, "pot": peaks_over_threshold}[method](normals, rate)
             parameters = {"max_false_alarm_rate": rate}
-            return Threshold(value, method, parameters, "validation", "normal", len(normals))
+            return _of_quantile(value, method, parameters, which, normals, 1 - rate)
         case method:
             if labels is None:
                 raise ConfigError(
@@ -74,7 +91,59 @@ def choose_threshold(
                     f"this source has no labels; use quantile or mean_std"
                 )
             value = best_threshold(validation_scores, labels, method)
-            return Threshold(value, method, {}, "validation", "all", len(labels))
+            n, n_above = len(labels), int((validation_scores > value).sum())
+            interval = None
+            if _few(n, n_above):
+                best = functools.partial(best_threshold, criterion=method)
+                interval = _resampled(best, validation_scores, labels)
+            return Threshold(value, method, {}, "validation", "all", n, n_above, interval)
+
+
+def _few(n: int, n_above: int) -> bool:
+    return n < FEW or n_above < FEW_ABOVE
+
+
+def _of_quantile(
+    value: float,
+    method: str,
+    parameters: dict[str, float],
+    beats: str,
+    scores: np.ndarray,
+    quantile: float,
+) -> Threshold:
+    """Return a threshold that stands for a quantile of scores, with its interval if they are few.
+
+    The interval is that of the quantile, between two of the sorted scores, whatever their
+    distribution (David & Nagaraja 2003, section 7.1).
+    """
+    from scipy.stats import binom
+
+    n, n_above = len(scores), int((scores > value).sum())
+    interval = None
+    if _few(n, n_above):
+        low, high = (int(rank) for rank in binom.ppf((0.025, 0.975), n, quantile))
+        ordered = np.sort(scores)
+        interval = (
+            float(ordered[low - 1]) if low > 0 else None,
+            float(ordered[high]) if high < n else None,
+        )
+    return Threshold(value, method, parameters, "validation", beats, n, n_above, interval)
+
+
+def _resampled(
+    choose: Callable[..., float], scores: np.ndarray, labels: np.ndarray | None = None
+) -> tuple[float, float]:
+    """Return where 95% of thresholds lie that are chosen on beats drawn anew from these."""
+    rng = np.random.default_rng(0)
+    found: list[float] = []
+    while len(found) < RESAMPLES:
+        drawn = rng.integers(len(scores), size=len(scores))
+        if labels is None:
+            found.append(choose(scores[drawn]))
+        elif len(np.unique(labels[drawn])) > 1:
+            found.append(choose(scores[drawn], labels[drawn]))
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def conformal(scores: np.ndarray, rate: float) -> float:
@@ -178,6 +247,18 @@ def provenance(threshold: dict[str, Any]) -> str:
         values = ", ".join(f"{name} {value:g}" for name, value in threshold["parameters"].items())
         words += f" ({values})"
     if threshold["split"]:
-        which = "normal " if threshold["beats"] == "normal" else ""
+        which = "" if threshold["beats"] == "all" else f"{threshold['beats']} "
         words += f" of {threshold['n']} {which}{threshold['split']} beats"
     return words
+
+
+def few_words(threshold: dict[str, Any]) -> str:
+    """Say that a threshold rests on few beats, and how uncertain it is; empty where many."""
+    if not threshold["interval_95"]:
+        return ""
+    low, high = threshold["interval_95"]
+    words = (
+        f"the threshold rests on few beats: {threshold['n_above']} of {threshold['n']} lie above "
+        f"it; 95% interval from {'-' if low is None else f'{low:.4g}'} to "
+    )
+    return words + (f"{high:.4g}" if high is not None else "more than any of them")

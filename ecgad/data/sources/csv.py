@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ecgad.config.section import Folder, Section
-from ecgad.data.beats import ANOMALOUS, NORMAL, Beats, Part
+from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, FileRows, Part
 from ecgad.data.sources.source import Source
 from ecgad.errors import FileError
 from ecgad.runtime.console import Console
@@ -87,6 +87,7 @@ def read_tables(paths: Sequence[Path], settings: CsvConfig) -> Beats:
 
     values: list[np.ndarray] = []
     symbols: list[np.ndarray] = []
+    files: list[FileRows] = []
     for path in paths:
         table = tables.read_table(path, settings.header)
         of_table = np.full(len(table.frame), "unlabelled")
@@ -101,6 +102,7 @@ def read_tables(paths: Sequence[Path], settings: CsvConfig) -> Beats:
                 f"{path}: {numbers.shape[1]} samples a beat, where {paths[0]} has "
                 f"{values[0].shape[1]}"
             )
+        files.append(FileRows(path.name, sum(map(len, values)), table.first[1]))
         values.append(numbers)
         symbols.append(of_table)
     waveforms, classes = np.concatenate(values)[:, None, :], np.concatenate(symbols)
@@ -113,6 +115,7 @@ def read_tables(paths: Sequence[Path], settings: CsvConfig) -> Beats:
         labels=labels,
         rows=np.arange(len(waveforms)),
         in_test=np.arange(len(waveforms)) >= len(values[0]) if len(paths) > 1 else None,
+        format=BeatFormat(files=tuple(files)),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ecgad.config.section import Section
-from ecgad.data.beats import ANOMALOUS, LARGEST, NORMAL, BeatFormat, Beats, Part
+from ecgad.data.beats import ANOMALOUS, LARGEST, NORMAL, BeatFormat, Beats, FileRows, Part
 from ecgad.data.download.published import Remote, fetch
 from ecgad.data.sources.source import Source
 from ecgad.errors import FileError
@@ -80,7 +80,11 @@ def read_ecg5000(train: Path, test: Path) -> Beats:
         labels=np.where(symbols == NORMAL_CLASS, NORMAL, ANOMALOUS).astype(np.int8),
         rows=np.arange(len(beats)),
         in_test=np.arange(len(beats)) >= len(train_values),
-        format=BeatFormat(unit="z-score", class_names=CLASS_NAMES),
+        format=BeatFormat(
+            unit="z-score",
+            class_names=CLASS_NAMES,
+            files=(FileRows(train.name, 0, 1), FileRows(test.name, len(train_values), 1)),
+        ),
     )
 
 

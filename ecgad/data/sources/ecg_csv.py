@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ecgad.config.section import Section
-from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, Part
+from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, FileRows, Part
 from ecgad.data.download.published import Remote, fetch
 from ecgad.data.sources.source import Source
 from ecgad.errors import FileError
@@ -61,5 +61,5 @@ def read_ecg_csv(path: Path) -> Beats:
         symbols=np.where(flag == 1, "normal", "anomalous"),
         labels=np.where(flag == 1, NORMAL, ANOMALOUS).astype(np.int8),
         rows=np.arange(len(values)),
-        format=BeatFormat(unit="z-score"),
+        format=BeatFormat(unit="z-score", files=(FileRows(path.name, 0, 1),)),
     )

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ecgad.config.section import Section
-from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, Part
+from ecgad.data.beats import ANOMALOUS, NORMAL, BeatFormat, Beats, FileRows, Part
 from ecgad.data.sources.source import Source
 from ecgad.errors import FileError
 from ecgad.runtime.console import Console
@@ -87,6 +87,7 @@ def read_heartbeat_csv(files: Sequence[Path], database: str) -> Beats:
             leads=("MLII" if database == "mitbih" else "ii",),
             sampling_rate=SAMPLING_RATE,
             unit="relative to beat",
+            files=(FileRows(files[0].name, 0, 1), FileRows(files[1].name, len(parts[0][0]), 1)),
         ),
     )
 

@@ -80,7 +80,9 @@ def reconstructions(
         )
         axis.plot(x, beat, color=NORMAL_COLOUR, label="beat")
         axis.plot(x, made, color=BLACK, linewidth=1.1, linestyle="--", label="reconstruction")
-        row = f"row {beats.rows[index]}"
+        file, number = beats.format.place(int(beats.rows[index]))
+        several = len(beats.format.files) > 1
+        row = f"{plain(file)} {number}" if several else f"row {number}"
         if beats.records is not None:
             row = f"{plain(str(beats.records[index]))} beat {beats.rows[index]}"
         kind = "" if beats.labels is None else f", {plain(beats.symbols[index])}"
