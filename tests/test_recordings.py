@@ -339,6 +339,26 @@ def test_a_beat_at_the_very_end_is_left_out_and_counted(save: Save) -> None:
         part_of(folder)
 
 
+def test_notes_about_the_annotations_are_none_of_the_beats(save: Save) -> None:
+    """Of those, wfdb.rdann never returns from one that defines nothing."""
+    _, samples, symbols = easy_recording()
+    folder = save()
+    for notes, rate in ((["## by hand"], RATE), (["## time resolution: 1000"], 1000)):
+        counted = np.rint(samples * (rate / RATE)).astype(int)
+        wfdb.wrann(
+            "r1",
+            "atr",
+            np.r_[np.zeros(len(notes), int), counted],
+            ['"'] * len(notes) + symbols,
+            aux_note=[*notes, *[""] * len(symbols)],
+            write_dir=str(folder),
+        )
+        read = read_annotations(read_header(folder, "r1"), "atr")
+        assert read.samples.tolist() == samples.tolist()
+        assert read.symbols.tolist() == symbols
+        assert not any(read.left_out.values())
+
+
 def test_records_to_skip_are_not_read(save: Save, fails: Callable[..., str]) -> None:
     for name in ("r1", "r2", "r3"):
         save(name)

@@ -228,6 +228,39 @@ def test_a_flipped_bit_in_a_tensor_is_noticed(tmp_path: Path) -> None:
     assert tensors.load_tensors(path, "checkpoint", 1, "train again")["epoch"] == 3
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"history": [[1, 2]]},
+        {"epoch": 3},
+        {"best_epoch": 9},
+        {"best_weights": {}},
+        {"optimizer": {"steps": 1}},
+    ],
+)
+def test_a_training_state_that_is_not_whole_is_refused(
+    stages: Stages, fails: Fails, change: dict[str, object]
+) -> None:
+    options = (*C, "--set", "training.schedule=constant", "--set", "training.epochs=2")
+    stages([PREPROCESS, TRAIN], *options)
+    (RUN / "checkpoint_best.pt").unlink()  # as if it had not come to its end
+    path = RUN / "checkpoint_last.pt"
+    content = torch.load(path, weights_only=True)
+    content["training"] |= change
+    torch.save(content, path)
+    assert "no whole training state" in fails(4, TRAIN, *options, "--resume")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "beats.json", "beats_train.npy"])
+def test_a_pipe_is_not_waited_for(stages: Stages, fails: Fails, name: str) -> None:
+    stages([PREPROCESS], *C)
+    (DATA / name).unlink()
+    os.mkfifo(DATA / name)
+    assert name in fails(3, TRAIN, *C)
+    os.mkfifo("pipe.yaml")
+    assert "pipe.yaml: it is no file" in fails(2, TRAIN, "-c", "pipe.yaml")
+
+
 def test_reference_beats_have_one_order_whatever_that_of_their_features() -> None:
     values = np.ones(3, np.float32)
     forth, back = {"mae": values, "codes": values}, {"codes": values, "mae": values}

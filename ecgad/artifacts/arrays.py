@@ -83,6 +83,7 @@ class GrowingArray:
 
 def load_array(path: Path) -> np.ndarray:
     """Open a memory-mapped array. Raises FileError."""
+    files.check_file(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):

@@ -120,10 +120,19 @@ def json_bytes(content: Any) -> bytes:
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
+def check_file(path: Path) -> None:
+    """Raise FileError where there is something else than a file: a pipe would be waited for."""
+    if path.exists() and not path.is_file():
+        raise FileError(f"cannot read {path}: it is no file")
+
+
 def load_json(path: Path) -> Any:
     """Read plain values from JSON. Raises FileError."""
+    check_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except RecursionError:
+        raise FileError(f"cannot read {path}: it is nested too deeply") from None
     except (OSError, ValueError) as error:
         raise FileError(f"cannot read {path}: {error}") from None
 
@@ -134,9 +143,7 @@ def _refuse(constant: str) -> None:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal. Raises FileError."""
-    if path.exists() and not path.is_file():
-        # A pipe would be waited for.
-        raise FileError(f"cannot read {path}: it is no file")
+    check_file(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

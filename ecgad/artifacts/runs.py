@@ -76,6 +76,7 @@ def save_history(folder: Path, history: list[dict[str, float]]) -> None:
 def load_history(folder: Path) -> dict[str, np.ndarray]:
     """Read the columns of `history.csv`, each (n_epochs,). Raises FileError."""
     path = folder / HISTORY
+    files.check_file(path)
     try:
         with path.open(encoding="utf-8") as file:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]

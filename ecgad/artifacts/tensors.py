@@ -29,6 +29,7 @@ def load_tensors(path: Path, what: str, number: int, again: str) -> dict[str, An
     """
     import torch
 
+    files.check_file(path)
     try:
         # A file of `torch.save` is a zip, whose checksums PyTorch writes and does not read.
         with zipfile.ZipFile(path) as file:

@@ -5,11 +5,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ecgad.artifacts import processed, runs
-from ecgad.artifacts.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ecgad.artifacts.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    restore_model,
+    save_checkpoint,
+)
 from ecgad.artifacts.manifest import difference_of
+from ecgad.artifacts.runs import HISTORY_COLUMNS
 from ecgad.artifacts.stages import Stage
 from ecgad.data.beats import Beats
-from ecgad.errors import ConfigError, MismatchError
+from ecgad.errors import ConfigError, FileError, MismatchError
 from ecgad.runtime import processes
 
 if TYPE_CHECKING:
@@ -77,8 +83,8 @@ def _load_resumable(stage: Stage) -> dict[str, Any]:
         {"settings": asked, "inputs": stage.inputs},
     )
     state = checkpoint.training or {}
-    if not state:
-        difference = "no training state in it"
+    if not _whole(checkpoint):
+        difference = "no whole training state in it"
     elif state["epoch"] > asked["training"]["epochs"]:
         difference = f"{state['epoch']} epochs are done already"
     if difference:
@@ -87,6 +93,28 @@ def _load_resumable(stage: Stage) -> dict[str, Any]:
             f"--overwrite to start again"
         )
     return state
+
+
+def _whole(checkpoint: Checkpoint) -> bool:
+    """Return whether a checkpoint says where a training stands, after one epoch or more."""
+    state = checkpoint.training
+    try:
+        assert state is not None
+        epochs = [row["epoch"] for row in state["history"] if row.keys() == set(HISTORY_COLUMNS)]
+        for weights in (state["weights"], state["best_weights"]):
+            restore_model(replace(checkpoint, weights=weights))
+        n_weights = sum(weights.numel() for weights in restore_model(checkpoint).parameters())
+        moved = state["optimizer"]
+        return (
+            epochs == list(range(1, state["epoch"] + 1))
+            and 1 <= state["best_epoch"] <= state["epoch"]
+            and all(moved[name].numel() == n_weights for name in ("mean", "square"))
+            and all(moved[name].numel() == 1 for name in ("count", "product"))
+            and isinstance(moved["steps"], int)
+            and all(isinstance(v, (int, float)) for row in state["history"] for v in row.values())
+        )
+    except (AssertionError, AttributeError, KeyError, TypeError, FileError):
+        return False
 
 
 def new_checkpoint(stage: Stage, train: Beats) -> Checkpoint:

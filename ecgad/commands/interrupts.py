@@ -10,12 +10,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130
-# A process forked off has these handlers too, until it gets its own.
-PROCESS = os.getpid()
 
 
 def catch() -> None:
@@ -26,16 +23,23 @@ def catch() -> None:
 @contextmanager
 def raised() -> Iterator[None]:
     """Raise KeyboardInterrupt where this context is interrupted; after it, nothing interrupts."""
-    usual = sys.unraisablehook
+    here, usual = os.getpid(), sys.unraisablehook
 
-    def hook(what: Any) -> None:
+    def raise_once(*_: Any) -> None:
+        if os.getpid() != here:
+            # Forked off a moment ago, with handlers of its own to come; the parent says it.
+            os._exit(INTERRUPTED)
+        _handle(_end_at_once)
+        raise KeyboardInterrupt
+
+    def not_lost(what: Any) -> None:
         # It fell into a destructor or the like, which goes on.
         if what.exc_type is KeyboardInterrupt:
             _end_at_once()
         usual(what)
 
-    sys.unraisablehook = hook
-    _handle(_raise_once)
+    sys.unraisablehook = not_lost
+    _handle(raise_once)
     try:
         yield
     finally:
@@ -50,14 +54,7 @@ def _handle(handler: Any) -> None:
     signal.signal(signal.SIGTERM, handler)
 
 
-def _raise_once(*_: int | FrameType | None) -> None:
-    _handle(_end_at_once)
-    if os.getpid() != PROCESS:
-        os._exit(INTERRUPTED)
-    raise KeyboardInterrupt
-
-
-def _end_at_once(*_: int | FrameType | None) -> None:
-    if os.getpid() == PROCESS and os.environ.get("RANK", "0") == "0":
+def _end_at_once(*_: Any) -> None:
+    if os.environ.get("RANK", "0") == "0":
         os.write(2, b"error: interrupted\n")
     os._exit(INTERRUPTED)

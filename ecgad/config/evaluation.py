@@ -1,8 +1,8 @@
 """Settings of score, threshold and what the results are compared with."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ecgad.config.section import Fraction, PositiveFloat, Section
 
@@ -89,6 +89,14 @@ class EvaluationConfig(Section):
             name if weight == 1 else f"{weight:g} {name}"
             for name, weight in self.components.items()
         )
+
+    @field_validator("score")
+    @classmethod
+    def _in_one_order(cls, score: Any) -> Any:
+        # In whichever order they are named, they make one score.
+        if isinstance(score, dict):
+            return {name: score[name] for name in get_args(Component) if name in score}
+        return score
 
     @model_validator(mode="before")
     @classmethod

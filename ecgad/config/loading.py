@@ -111,6 +111,9 @@ def _n_values(node: yaml.Node | None, known: dict[int, int]) -> int:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Read the sections of a config file, as plain values. Raises ConfigError."""
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for.
+        raise ConfigError(f"cannot read the config file {path}: it is no file")
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST + 1)

@@ -1,6 +1,7 @@
 """WFDB records as they lie in a folder, to recordings: headers, leads, beat annotations."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import wfdb
+from wfdb.io import annotation
 
 from ecgad.errors import FileError
 from ecgad.recordings.beat_classes import BEATS
@@ -20,6 +22,8 @@ UNITS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
 LOWEST_RATE, HIGHEST_RATE = 1.0, 100_000.0
 # mV: beyond it, a gain is wrong.
 LARGEST = 1e6
+# Of notes, in annotation files.
+NOTE = 22
 # Seconds past a record's end: the last beat may lie there, later ones are of another record.
 PAST_END = 1.0
 # Formats of signals, each with the bytes that a sample takes; compressed ones take what they take.
@@ -265,14 +269,12 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
     try:
         if not annotation_file(header, annotator).read_bytes().endswith(b"\0\0"):
             raise ValueError("its end is missing")
-        annotation: Any = wfdb.rdann(str(path), annotator)
+        samples, symbols = _annotations(path, annotator, header.sampling_rate)
     except Exception as error:
         raise FileError(
             f"{path}.{annotator} holds no annotations that can be read ({_reason(error)}); it may "
             f"be cut short: fetch it again"
         ) from None
-    samples = np.asarray(annotation.sample, np.int64)
-    symbols = np.asarray(annotation.symbol, "<U1")
     end = header.n_samples
     latest = end + PAST_END * header.sampling_rate
     if len(samples) and (samples.max() >= latest or samples.min() < 0):
@@ -293,6 +295,26 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
     }
     kept = inside & new
     return BeatAnnotations(samples[kept], symbols[kept], left_out)
+
+
+def _annotations(path: Path, annotator: str, sampling_rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Read samples, int64 (n,), and symbols (n,) of all annotations.
+
+    By the functions that `wfdb.rdann` is made of: itself, it never returns from a file whose first
+    notes begin with ## and define nothing. Samples may be counted at another rate than the
+    record's, which is then among these notes.
+    """
+    stored = annotation.load_byte_pairs(str(path), annotator, None)
+    samples, codes, _, _, _, notes = annotation.proc_ann_bytes(stored, None)
+    samples, codes = np.asarray(samples, np.int64), np.asarray(codes, np.int64)
+    about = np.array([note.startswith("## ") for note in notes], bool) & (codes == NOTE)
+    for index in np.flatnonzero(about):
+        if rate := re.fullmatch(r"## time resolution: ([\d.]+)", notes[index].strip()):
+            samples = np.rint(samples * (sampling_rate / float(rate[1]))).astype(np.int64)
+    kept = (codes != 0) & ~about
+    symbol_of = {label.label_store: label.symbol for label in annotation.ann_labels}
+    symbols = np.array([symbol_of.get(code, " ") for code in codes[kept].tolist()], "<U1")
+    return samples[kept], symbols
 
 
 def _reason(error: Exception) -> str:
