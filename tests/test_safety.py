@@ -233,6 +233,7 @@ def test_a_flipped_bit_in_a_tensor_is_noticed(tmp_path: Path) -> None:
     [
         {"history": [[1, 2]]},
         {"epoch": 3},
+        {"surprise": 1},
         {"best_epoch": 9},
         {"best_weights": {}},
         {"optimizer": {"steps": 1}},

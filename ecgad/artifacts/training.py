@@ -97,9 +97,10 @@ def _load_resumable(stage: Stage) -> dict[str, Any]:
 
 def _whole(checkpoint: Checkpoint) -> bool:
     """Return whether a checkpoint says where a training stands, after one epoch or more."""
-    state = checkpoint.training
+    from ecgad.training.fit import TrainingState
+
     try:
-        assert state is not None
+        state = vars(TrainingState(**(checkpoint.training or {})))
         epochs = [row["epoch"] for row in state["history"] if row.keys() == set(HISTORY_COLUMNS)]
         for weights in (state["weights"], state["best_weights"]):
             restore_model(replace(checkpoint, weights=weights))
@@ -113,7 +114,7 @@ def _whole(checkpoint: Checkpoint) -> bool:
             and isinstance(moved["steps"], int)
             and all(isinstance(v, (int, float)) for row in state["history"] for v in row.values())
         )
-    except (AssertionError, AttributeError, KeyError, TypeError, FileError):
+    except (AttributeError, KeyError, TypeError, FileError):
         return False
 
 
