@@ -55,6 +55,9 @@ class Bench:
         os.environ.setdefault("ECGAD_TEST_DATA", str(data))
         os.environ["OMP_NUM_THREADS"] = "1"
         os.environ["MPLBACKEND"] = "Agg"
+        # What is compiled is kept in the copies, for thousands of runs.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.dont_write_bytecode = False
         self.files = _listed(repository)
         self.copies = [folder / f"copy{number}" for number in range(jobs)]
         for copy in self.copies:
