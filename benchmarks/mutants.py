@@ -49,7 +49,9 @@ def main(
     file: Annotated[
         Path | None, typer.Option("--json", help="results; those of earlier runs there are kept")
     ] = None,
-    page: Annotated[Path | None, typer.Option(help="page that has the markers of the table")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="page that has the markers of the table")
+    ] = None,
 ) -> None:
     """Change the code, run the tests, and say what went unnoticed."""
     drawn = {name: draw(files, seed) for name, files in files_of(modules.split(",")).items()}

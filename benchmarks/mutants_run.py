@@ -95,7 +95,9 @@ class Bench:
         common = [f for f in self.files if f.startswith("ecgad/") or f.startswith("tests/")]
         of_all = _digest(self.repository, sorted(set(common) - set(paths)))
         digests = {path: of_all + _digest(self.repository, [path]) for path in paths}
-        known = {path: known[path] for path in paths if known.get(path, {}).get("of") == digests[path]}
+        known = {
+            path: known[path] for path in paths if known.get(path, {}).get("of") == digests[path]
+        }
         missing = [path for path in paths if path not in known]
 
         def runs() -> Iterator[tuple[str, float, Callable[[Path], int]]]:
@@ -197,7 +199,10 @@ def _fork(function: Callable[[Path], int], copy: Path) -> int:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(copy)
-        sys.path[:] = [str(copy), *(p for p in sys.path if p not in ("", str(Path(__file__).parent)))]
+        sys.path[:] = [
+            str(copy),
+            *(p for p in sys.path if p not in ("", str(Path(__file__).parent))),
+        ]
         for name in ("mutants", "mutations", "mutants_run", "traced"):
             sys.modules.pop(name, None)
         hook = copy.with_suffix(".hook")

@@ -1,0 +1,212 @@
+"""From a record's file to its beats, by what physics and arithmetic say of known waveforms."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+
+from ecgad.config.segmentation import FilterConfig, SegmentationConfig
+from ecgad.data.beats import Beats
+from ecgad.data.sources.wfdb import patient_of
+from ecgad.errors import FileError
+from ecgad.processing.filtering import filter_leads
+from ecgad.processing.segmentation import segment
+from ecgad.processing.template import templates
+from ecgad.recordings.recording import Recording
+from ecgad.recordings.wfdb import (
+    files_of,
+    read_annotations,
+    read_header,
+    read_leads,
+    read_recording,
+    record_names,
+)
+from tests.helpers import RATE, Save, easy_recording, parts_of
+
+SECOND = 360
+
+
+def gain(frequency: float, config: FilterConfig) -> float:
+    """By how much the middle of a minute of a sine is larger after the filter."""
+    wave = np.sin(2 * np.pi * frequency * np.arange(60 * SECOND) / SECOND)
+    middle = slice(20 * SECOND, 40 * SECOND)
+    filtered = filter_leads(wave[None], SECOND, config)[0]
+    return float(filtered[middle].std() / wave[middle].std())
+
+
+@pytest.mark.parametrize("frequency", [0.3, 0.5, 2.0, 25.0, 40.0, 60.0, 100.0])
+def test_the_band_pass_has_the_gain_of_a_second_order_butterworth_forth_and_back(
+    frequency: float,
+) -> None:
+    """Twice the textbook's 1 / sqrt(1 + x ** 2n), on the axis that the bilinear transform bends."""
+    low, high, at = (np.tan(np.pi * f / SECOND) for f in (0.5, 40.0, frequency))
+    apart = (at**2 - low * high) / ((high - low) * at)
+    expected = 1 / (1 + apart**4)
+    assert gain(frequency, FilterConfig(band=(0.5, 40.0))) == pytest.approx(expected, abs=0.002)
+
+
+def test_the_notch_is_two_hertz_wide() -> None:
+    """At half its amplitude, forth and back: a thirtieth of 60 Hz; mains is gone, the rest stays."""
+    config = FilterConfig(band=None, notch=60.0)
+    assert gain(60.0, config) < 0.001
+    assert gain(59.0, config) == pytest.approx(0.5, abs=0.01)
+    assert gain(61.0, config) == pytest.approx(0.5, abs=0.01)
+    assert gain(20.0, config) == pytest.approx(1, abs=0.005)
+
+
+def written(
+    folder: Path, name: str, unit: str, values: np.ndarray, leads: tuple[str, ...] = ("II",)
+) -> Path:
+    """A record with these values, (n_leads, n_samples), in its own unit."""
+    folder.mkdir(exist_ok=True)
+    wfdb.wrsamp(
+        name,
+        fs=RATE,
+        units=[unit] * len(leads),
+        sig_name=list(leads),
+        p_signal=values.T.copy(),
+        fmt=["16"] * len(leads),
+        write_dir=str(folder),
+    )
+    return folder
+
+
+@pytest.mark.parametrize(("unit", "of_one_mv"), [("uV", 1000.0), ("mV", 1.0), ("V", 0.001)])
+def test_a_record_is_in_millivolts_whatever_its_unit(
+    tmp_path: Path, unit: str, of_one_mv: float
+) -> None:
+    ecg = easy_recording()[0]
+    folder = written(tmp_path, "r", unit, ecg[None] * of_one_mv)
+    found = read_leads(read_header(folder, "r"), [0])[0]
+    # To the steps of 16 bits over its range.
+    np.testing.assert_allclose(found, ecg, atol=2 * np.ptp(ecg) / 2**16)
+
+
+def test_leads_come_in_the_order_asked_for(tmp_path: Path) -> None:
+    ecg = easy_recording()[0]
+    leads = np.stack([ecg, 2 * ecg, -ecg])
+    folder = written(tmp_path, "r", "mV", leads, ("I", "II", "V1"))
+    header = read_header(folder, "r")
+    everything = read_recording(header)
+    assert everything.lead_names == ("I", "II", "V1")
+    assert everything.annotations is None
+    asked = read_recording(header, ["V1", ["aVF", "I"]])
+    assert asked.lead_names == ("V1", "I")
+    np.testing.assert_array_equal(asked.leads, everything.leads[[2, 0]])
+    # A lead is taken once, the next one that is wanted after that.
+    assert read_recording(header, ["I", ["I", "II"]]).lead_names == ("I", "II")
+    with pytest.raises(FileError, match=r"no lead I, only I, II, V1"):
+        read_recording(header, ["I", "I"])
+
+
+def recording_of(ecg: np.ndarray, rate: float = RATE) -> Recording:
+    return Recording("r", ecg[None], ("II",), rate)
+
+
+PLAIN = {"filter": {"band": None}, "normalisation": "none"}
+WINDOW = {"window": {"unit": "samples", "before": 20, "after": 30}}
+
+
+def settings_of(**settings: object) -> SegmentationConfig:
+    return SegmentationConfig.model_validate({**PLAIN, **WINDOW, **settings})
+
+
+def test_a_beat_at_the_very_edge_is_cut_and_one_beyond_it_is_not() -> None:
+    ecg = np.sin(np.arange(1000) / 9)
+    found = segment(recording_of(ecg), np.array([19, 20, 500, 970, 971]), settings_of())
+    assert found.kept.tolist() == [False, True, True, True, False]
+    assert found.left_out["window beyond the record"] == 2
+    np.testing.assert_allclose(found.waveforms[0, 0], ecg[:50], rtol=1e-6)
+    np.testing.assert_allclose(found.waveforms[-1, 0], ecg[-50:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_timing_is_weighted_and_the_ecg_is_not(weight: float) -> None:
+    ecg, peaks, _ = easy_recording()
+    settings = settings_of(timing=["rr_previous"], timing_weight=weight)
+    found = segment(recording_of(ecg), peaks, settings)
+    np.testing.assert_allclose(found.waveforms[1:, 1, 0], weight * np.diff(peaks) / RATE)
+    np.testing.assert_allclose(found.waveforms[3, 0], ecg[peaks[3] - 20 : peaks[3] + 30], rtol=1e-5)
+
+
+def test_a_template_is_the_median_of_101_beats_of_the_neighbourhood() -> None:
+    """By brute force, of a record that drifts by 1 a beat: the middle of 101 is the 51st."""
+    beats = np.arange(1000, dtype=np.float32)[:, None, None] + np.zeros((1, 2, 3), np.float32)
+    found = templates(beats)[:, 0, 0]
+    # A new one is made every 25 beats, for those that lie 12 to either side of its middle.
+    middles = (np.arange(1000) // 25) * 25 + 12
+    np.testing.assert_array_equal(found, np.clip(middles, 50, 949))
+    # A record that has no more beats has one template.
+    np.testing.assert_array_equal(templates(beats[:30])[:, 0, 0], 14.5)
+
+
+def test_what_is_known_of_a_beat_stays_with_it_when_others_are_left_out(save: Save) -> None:
+    ecg, samples, _ = easy_recording()
+    symbols = [*"NLRVAQ/+"] * 5
+    ecg[samples[9] - 3] = np.nan
+    truth = dict(zip(samples.tolist(), symbols, strict=True))
+    window = {"unit": "samples", "before": 30, "after": 50}
+    (part,) = parts_of("wfdb", save(symbols=symbols, ecg=ecg), **PLAIN, window=window)
+    beats = part.beats
+    assert beats.samples is not None and beats.annotations is not None
+    # Of N, L and R, of V and of A; less the beat that has a gap. Q and / are of a class left out.
+    assert len(beats) == 5 * 5 - 1
+    kept = [truth[sample] for sample in beats.samples.tolist()]
+    assert beats.annotations.tolist() == kept
+    classes = {"N": "N", "L": "N", "R": "N", "V": "V", "A": "S"}
+    assert beats.symbols.tolist() == [classes[symbol] for symbol in kept]
+    assert beats.labels is not None
+    assert beats.labels.tolist() == [symbol in "VA" for symbol in kept]
+    assert beats.times is not None and beats.rr is not None
+    np.testing.assert_allclose(beats.times, beats.samples / RATE)
+    for sample, waveform, (before, _) in zip(
+        beats.samples.tolist(), beats.waveforms[:, 0], beats.rr, strict=True
+    ):
+        np.testing.assert_allclose(waveform, ecg[sample - 30 : sample + 50], atol=1e-3)
+        earlier = [other for other, symbol in truth.items() if other < sample and symbol != "+"]
+        if earlier:
+            assert before == pytest.approx((sample - max(earlier)) / RATE)
+
+
+def test_both_records_of_the_tape_are_of_one_patient(save: Save) -> None:
+    """201 and 202 of MIT-BIH, as their headers say; another tape is another patient."""
+    for name in ("201", "202"):
+        save(name, comments=("68 M 1960 2851 x1",))
+    folder = save("203", comments=("43 M 1910 4271 x1",))
+    patients = {name: patient_of(read_header(folder, name)) for name in record_names(folder)}
+    assert patients == {"201": "201", "202": "201", "203": "203"}
+
+
+def test_annotations_are_in_time_and_each_beat_counts_once(save: Save) -> None:
+    """The second annotation of a beat at the same sample, and what is no beat, are counted."""
+    samples = np.array([100, 300, 300, 500, 700])
+    folder = save(samples=samples, symbols=[*"NVN+A"])
+    found = read_annotations(read_header(folder, "r1"), "atr")
+    assert found.samples.tolist() == [100, 300, 700]
+    assert found.symbols.tolist() == [*"NVA"]
+    assert found.left_out == {"annotation of no beat": 1, "second annotation of a beat": 1}
+
+
+def test_the_files_of_a_record_are_all_that_it_is_made_of(save: Save) -> None:
+    folder = save("deep/r1")
+    header = read_header(folder, "deep/r1")
+    names = [str(path.relative_to(folder)) for path in files_of(header, "atr")]
+    assert names == ["deep/r1.hea", "deep/r1.dat", "deep/r1.atr"]
+    assert [path.name for path in files_of(header)] == ["r1.hea", "r1.dat"]
+    (folder / "deep" / "r1.dat").unlink()
+    with pytest.raises(FileError, match=r"names r1.dat, which is not there"):
+        read_leads(header, [0])
+
+
+def test_records_are_found_below_links_and_once_where_these_lead_in_a_circle(save: Save) -> None:
+    folder = save("b/r2")
+    save("r1")
+    elsewhere = folder.parent / "elsewhere"
+    (folder / "b").rename(elsewhere)
+    (folder / "link").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    for hidden in (".r3.hea", ".trash/r4.hea"):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_bytes((folder / "r1.hea").read_bytes())
+    assert record_names(folder) == ["link/r2", "r1"]
