@@ -10,6 +10,7 @@ import torch
 
 from ecgad.config.training import TrainingConfig
 from ecgad.data.beats import Beats
+from ecgad.errors import ConfigError
 from ecgad.models import build_model
 from ecgad.runtime import processes
 from ecgad.runtime.reading import read_ahead, read_rows
@@ -118,3 +119,45 @@ def test_reading_ahead_keeps_the_order_and_passes_errors_on() -> None:
     assert list(read_ahead(lambda item: item * 2, range(5))) == [0, 2, 4, 6, 8]
     with pytest.raises(ZeroDivisionError):
         list(read_ahead(lambda item: 1 // item, [1, 0, 2]))
+
+
+def test_streamed_neighbours_are_parted(tmp_path: Path) -> None:
+    """A batch is no stretch of the file, within a block as little as from block to block."""
+    beats = in_file(tmp_path, 2000)
+    place = {number: index for index, number in enumerate(beats.normals.tolist())}
+    for rows in (10, 4000):
+        streamed = Streamed(beats, CPU, budget=64 * rows * beats.waveforms[0].nbytes)
+        generator = torch.Generator().manual_seed(1)
+        order = flat([numbers(batch.beats) for batch in streamed.batches(32, generator)])
+        steps = np.diff([place[number] for number in order])
+        assert (np.abs(steps) == 1).mean() < 0.05, rows
+        assert (steps > 0).mean() == pytest.approx(0.5, abs=0.05)
+        # Another epoch has another order.
+        again = flat([numbers(batch.beats) for batch in streamed.batches(32, generator)])
+        assert again != order and sorted(again) == sorted(order)
+
+
+def test_held_beats_come_once_each_and_in_another_order_each_epoch() -> None:
+    held = Held(torch.arange(100.0)[:, None, None].expand(100, 1, 4))
+    generator = torch.Generator().manual_seed(1)
+    first, second = (
+        flat([numbers(batch.beats) for batch in held.batches(32, generator)]) for _ in range(2)
+    )
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert first != second and first != sorted(first)
+    sizes = [batch.n for batch in held.batches(32, generator)]
+    assert sizes == [32, 32, 32, 4]
+    kept = torch.tensor([3, 5, 90])
+    (batch,) = held.batches(32, generator, kept)
+    assert sorted(numbers(batch.beats)) == [3, 5, 90] and batch.n == 3 and batch.own is None
+
+
+def test_fewer_normal_beats_than_ranks_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = in_file(tmp_path, 10)
+    monkeypatch.setattr(processes, "SIZE", 8)
+    assert len(feed(beats, beats, CPU, 10**9)) == 2
+    monkeypatch.setattr(processes, "SIZE", 9)
+    with pytest.raises(ConfigError, match="started 9 processes for 8 normal beats"):
+        feed(beats, beats, CPU, 10**9)

@@ -3,13 +3,19 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from ecgad.config.training import TrainingConfig
 from ecgad.errors import DivergedError
 from ecgad.models import Autoencoder, build_model
-from ecgad.training.fit import TrainingState, fit, mean_loss
+from ecgad.training.feeding import Held
+from ecgad.training.fit import TrainingState, _generators, best_reconstructed, fit, mean_loss
+from ecgad.training.optimizers import rates
+
+CPU = torch.device("cpu")
 
 
 def waves(n: int, seed: int) -> torch.Tensor:
@@ -88,3 +94,145 @@ def test_a_loss_that_is_not_finite_stops_it_and_the_last_good_state_stays() -> N
     assert states
     assert all(torch.isfinite(weights).all() for weights in states[-1].best_weights.values())
     assert all(math.isfinite(row["validation_loss"]) for row in states[-1].history)
+
+
+def test_the_best_weights_are_those_of_the_best_epoch_and_not_the_last() -> None:
+    """Learning waves makes silence worse reconstructed: judged by that, an early epoch is best."""
+    config = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, schedule="constant")
+    silence = torch.zeros(20, 1, 32)
+    last = list(fit(small_model(), waves(50, 1), silence, config, seed=5))[-1]
+    losses = [row["validation_loss"] for row in last.history]
+    assert last.best_epoch == 1 + losses.index(min(losses)) < 6
+    assert last.best_loss == min(losses)
+    model = small_model()
+    for weights, epoch in ((last.best_weights, last.best_epoch), (last.weights, 6)):
+        model.load_state_dict(weights)
+        assert mean_loss(model, silence, "mae") == pytest.approx(losses[epoch - 1])
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e3])
+def test_a_step_is_no_longer_than_the_rate_times_the_largest_gradient(clip: float) -> None:
+    """Plain descent, one batch: what the weights move by is the rate times the gradient's norm."""
+    config = TrainingConfig(
+        epochs=1,
+        batch_size=50,
+        learning_rate=0.01,
+        optimizer="sgd",
+        gradient_clip=clip,
+        schedule="constant",
+    )
+    model = small_model()
+    before = {name: weights.clone() for name, weights in model.state_dict().items()}
+    functional.l1_loss(model(waves(50, 1)), waves(50, 1)).backward()
+    norm = math.sqrt(sum(float(w.grad.square().sum()) for w in model.parameters()))  # type: ignore[union-attr]
+    model.zero_grad()
+    (state,) = fit(model, waves(50, 1), waves(20, 2), config, seed=5)
+    moved = math.sqrt(
+        sum(float((state.weights[name] - before[name]).square().sum()) for name in before)
+    )
+    assert moved == pytest.approx(0.01 * min(norm, clip), rel=1e-3)
+
+
+def test_noise_has_the_deviation_asked_for_and_the_beats_stay_what_is_to_be_made() -> None:
+    """What the network reads is noisy, drawn anew each epoch; the loss is of the clean beats."""
+    seen: list[torch.Tensor] = []
+
+    class Silent(Autoencoder):
+        """Makes zeros of everything."""
+
+        def __init__(self) -> None:
+            super().__init__(1, 32)
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def encode(self, beats: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                seen.append(beats.detach().clone())
+            return beats[:, 0, :2]
+
+        def decode(self, codes: torch.Tensor) -> torch.Tensor:
+            return self.weight * torch.ones(len(codes), 1, 32)
+
+    beats = waves(200, 1)
+    config = TrainingConfig(epochs=2, batch_size=200, learning_rate=1e-9, input_noise=0.3)
+    states = list(fit(Silent(), beats, beats, config, seed=1))
+    assert states[0].history[0]["train_loss"] == pytest.approx(float(beats.abs().mean()), rel=1e-4)
+    assert states[0].history[0]["validation_loss"] == pytest.approx(float(beats.abs().mean()))
+    for epoch, read in enumerate(seen, 1):
+        order, _ = _generators(1, epoch, CPU)
+        (batch,) = Held(beats).batches(200, order)
+        noise = read - batch.beats
+        assert (float(noise.mean()), float(noise.std())) == pytest.approx((0, 0.3), abs=0.01)
+    assert not torch.isclose(*seen).all()
+
+
+def test_a_loss_is_the_mean_over_beats_however_they_are_batched() -> None:
+    """With weights that stay, the loss of a training epoch is that of all beats at once."""
+    beats = waves(50, 1)
+    for members in (1, 2):
+        torch.manual_seed(0)
+        model = build_model("dense", 1, 32, {"layers": [16], "code_size": 3}, members)
+        expected = [
+            float(functional.l1_loss(member(beats), beats).detach()) for member in model.members
+        ]
+        for size in (7, 16, 50):
+            config = TrainingConfig(epochs=1, batch_size=size, learning_rate=1e-12, optimizer="sgd")
+            (state,) = fit(model, beats, beats, config, seed=1)
+            mean = sum(expected) / members
+            assert state.history[0]["train_loss"] == pytest.approx(mean, rel=1e-5)
+            assert state.history[0]["validation_loss"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_the_epochs_of_a_seed_are_in_orders_of_their_own() -> None:
+    """Another seed is another training, the same one the same; no two epochs have one order."""
+
+    def weights(seed: int) -> torch.Tensor:
+        config = TrainingConfig(epochs=2, batch_size=16, learning_rate=0.01, input_noise=0.1)
+        state = list(fit(small_model(), waves(50, 1), waves(20, 2), config, seed=seed))[-1]
+        return torch.cat([part.flatten() for part in state.weights.values()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+    drawn = [torch.rand(4, generator=g) for e in (1, 2) for g in _generators(5, e, CPU)]
+    assert len({tuple(numbers.tolist()) for numbers in drawn}) == 4
+
+
+@pytest.mark.parametrize("loss", ["mae", "mse"])
+def test_the_best_reconstructed_are_those_of_brute_force(loss: str) -> None:
+    beats = waves(40, 3)
+    torch.manual_seed(0)
+    model = build_model("dense", 1, 32, {"layers": [16], "code_size": 3}, 2)
+    with torch.no_grad():
+        apart = torch.stack([member(beats) - beats for member in model.members])
+    errors = (apart.abs() if loss == "mae" else apart.square()).mean(dim=(0, 2, 3))
+    expected = sorted(errors.argsort()[:7].tolist())
+    assert best_reconstructed(model, Held(beats), loss, 7).tolist() == expected
+
+
+@pytest.mark.parametrize(("contamination", "kept"), [(0.0, 50), (0.1, 42)])
+def test_from_the_second_epoch_on_the_worst_are_left_out(contamination: float, kept: int) -> None:
+    """Six hundredths more than there are said to be anomalous: 8 of 50."""
+    given: list[int] = []
+
+    class Counting(Held):
+        def batches(self, size: int, generator: torch.Generator, kept: Any = None) -> Any:
+            given.append(self.n if kept is None else len(kept))
+            return super().batches(size, generator, kept)
+
+    config = TrainingConfig(epochs=3, batch_size=16, contamination=contamination)
+    list(fit(small_model(), Counting(waves(50, 1)), waves(20, 2), config, seed=0))
+    assert given == [50, kept, kept]
+
+
+def test_one_cycle_climbs_to_its_peak_and_ends_below_its_start() -> None:
+    """Smith & Topin 2018: three tenths of the steps up, momentum the other way round."""
+    config = TrainingConfig(learning_rate=0.01, schedule="one_cycle")
+    steps = [rates(config, step, 1000) for step in range(1000)]
+    rate, momentum = (np.array(of) for of in zip(*steps, strict=True))
+    assert rate[0] == pytest.approx(0.01 / 25)
+    assert rate.argmax() in (299, 300) and rate.max() == pytest.approx(0.01, rel=1e-4)
+    assert momentum[0] == pytest.approx(0.95)
+    assert momentum.argmin() in (299, 300) and momentum.min() == pytest.approx(0.85, rel=1e-4)
+    assert (np.diff(rate)[:299] > 0).all() and (np.diff(rate)[300:] < 0).all()
+    assert rates(config, 1000, 1000) == pytest.approx((0.01 / 25 / 1e4, 0.95))
+    # Of half the way up, half of the way between.
+    assert rate[150] == pytest.approx((0.01 / 25 + 0.01) / 2, rel=0.01)
