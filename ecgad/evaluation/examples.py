@@ -8,7 +8,7 @@ from ecgad.data.beats import ANOMALOUS, NORMAL, Beats
 from ecgad.scoring.thresholds import Threshold
 
 # Of each kind, as many as a picture can ask for.
-N_EXAMPLES = 12
+N_EXAMPLES = 24
 # More points of the latent space would hide one another.
 N_ENCODED = 5000
 
