@@ -19,7 +19,7 @@ demo: $(VENV)/installed
 	$(BIN)/python visualize_results.py $(DEMO)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
