@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from mutations import Mutant, mutants
 from mutants_run import Bench, Task, Test, Tests
+from mutations import Mutant, mutants
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.txt")

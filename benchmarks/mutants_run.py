@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -10,7 +12,9 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
@@ -25,9 +29,10 @@ LIBRARIES = (
     *("sklearn.metrics", "sklearn.covariance", "sklearn.ensemble", "sklearn.neighbors"),
     *("matplotlib.pyplot", "pydantic", "typer", "rich.console", "wfdb", "requests", "yaml"),
 )
-# A test that takes longer is for no mutant.
-LONGEST = 120.0
-COLLECTED = 5  # pytest's exit code where there was nothing to collect
+# Seconds that a file of tests may take as its lines are looked at.
+LONGEST = 1800.0
+# How many times as long as the processor works a process may wait: others use the machine as well.
+LATE = 8.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,21 @@ class Test:
 
 Tests = dict[str, Test]
 Groups = list[list[str]]
-# A mutant, the tests to be run on it, and for how many seconds at most.
+# A mutant, the tests to be run on it, and for how many seconds of the processor at most.
 Task = tuple[Mutant, Groups, float]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The tests of a mutant."""
+
+    groups: Groups
+    seconds: float
+
+    def __call__(self, copy: Path) -> int:
+        limit = math.ceil(self.seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        return _pytest(copy, self.groups)
 
 
 class Bench:
@@ -83,7 +101,7 @@ class Bench:
 
         def runs() -> Iterator[tuple[Mutant, float, Callable[[Path], int]]]:
             for mutant, groups, limit in tasks:
-                yield mutant, limit, lambda copy, groups=groups: _pytest(copy, groups)
+                yield mutant, LATE * limit, _Run(groups, limit)
 
         yield from self._forked(runs(), _mutated)
 
@@ -95,14 +113,12 @@ class Bench:
         common = [f for f in self.files if f.startswith("ecgad/") or f.startswith("tests/")]
         of_all = _digest(self.repository, sorted(set(common) - set(paths)))
         digests = {path: of_all + _digest(self.repository, [path]) for path in paths}
-        known = {
-            path: known[path] for path in paths if known.get(path, {}).get("of") == digests[path]
-        }
+        known = {k: v for k, v in known.items() if v["of"] == digests.get(k)}
         missing = [path for path in paths if path not in known]
 
         def runs() -> Iterator[tuple[str, float, Callable[[Path], int]]]:
             for path in missing:
-                yield path, 20 * LONGEST, lambda copy, path=path: _look(copy, path)
+                yield path, LONGEST, partial(_look, path=path)
 
         for path, _, seconds in self._forked(runs(), None):
             found = self.folder / f"{Path(path).name}.json"
@@ -144,7 +160,9 @@ class Bench:
                         del running[pid]
                         undo()
                         free.append(copy)
-                        yield what, None if late else os.waitstatus_to_exitcode(status), seconds
+                        code = os.waitstatus_to_exitcode(status)
+                        late = late or code in (-signal.SIGXCPU, -signal.SIGKILL)
+                        yield what, None if late else code, seconds
                 time.sleep(0.02)
         finally:
             for pid, (_, _, undo, _, _) in running.items():
@@ -199,10 +217,8 @@ def _fork(function: Callable[[Path], int], copy: Path) -> int:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(copy)
-        sys.path[:] = [
-            str(copy),
-            *(p for p in sys.path if p not in ("", str(Path(__file__).parent))),
-        ]
+        ours = ("", str(Path(__file__).parent))
+        sys.path[:] = [str(copy), *(path for path in sys.path if path not in ours)]
         for name in ("mutants", "mutations", "mutants_run", "traced"):
             sys.modules.pop(name, None)
         hook = copy.with_suffix(".hook")
@@ -219,10 +235,8 @@ def _fork(function: Callable[[Path], int], copy: Path) -> int:
 
 
 def _kill_group(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _pytest(copy: Path, groups: Groups, *plugins: object, first: bool = True) -> int:

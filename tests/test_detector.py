@@ -15,9 +15,13 @@ from sklearn.metrics import roc_auc_score
 from ecgad import Detector
 from ecgad.artifacts import files
 from ecgad.data.beats import BeatFormat
+from ecgad.data.beats import BeatFormat, Beats
 from ecgad.data.sources.synthetic import synthesise
+from ecgad.detection.detector import _divide
 from ecgad.errors import ConfigError, FileError, MismatchError
 from ecgad.recordings.wfdb import read_header, read_recording
+from ecgad.scoring.thresholds import Threshold
+from ecgad.training.fit import fit
 from tests.helpers import Save, easy_recording, set_options
 
 from .conftest import SMOKE, STAGES, Call
@@ -257,3 +261,137 @@ def test_scores_and_files_hold_finite_numbers_alone(tmp_path: Path) -> None:
     (tmp_path / "threshold.json").write_text('{"value": NaN}')
     with pytest.raises(FileError, match="NaN"):
         files.load_json(tmp_path / "threshold.json")
+WITH_REFERENCES = {"score": {"mae": 1, "code_distance": 1}}
+
+
+def fitted(evaluation: dict[str, Any] | None = None, **arguments: Any) -> Detector:
+    beats = synthesise(120, seed=1)
+    settings = {"training": {"epochs": 2}, "evaluation": evaluation or {}, **arguments}
+    return Detector.fit(beats.waveforms, beats.labels, **settings)
+
+
+@pytest.mark.parametrize("method", ["minmax", "standard"])
+def test_microvolts_give_what_millivolts_give(method: str) -> None:
+    """Scores, verdicts and adaptation of a detector of either unit, of its own beats."""
+    known, new = synthesise(120, seed=1), synthesise(40, seed=2).waveforms
+    in_mv, in_uv = (
+        Detector.fit(
+            (known.waveforms * factor).astype(np.float32),
+            known.labels,
+            scaling={"method": method},
+            training={"epochs": 2},
+            evaluation=WITH_REFERENCES,
+        )
+        for factor in (1, 1000)
+    )
+    np.testing.assert_allclose(in_uv.scores(new * 1000), in_mv.scores(new), rtol=1e-3)
+    np.testing.assert_array_equal(in_uv.predict(new * 1000), in_mv.predict(new))
+    np.testing.assert_allclose(
+        in_uv.reconstruct(new * 1000), 1000 * in_mv.reconstruct(new), rtol=0.01, atol=1
+    )
+    # Of a patient whose beats point the other way.
+    own = -new[:20]
+    adapted = in_mv.adapted(own)
+    np.testing.assert_allclose(
+        in_uv.adapted(own * 1000).scores(new * 1000), adapted.scores(new), rtol=1e-3
+    )
+    # They are more usual to it now, and its threshold is the one it had.
+    assert np.median(adapted.scores(own) / in_mv.scores(own)) < 0.7
+    assert adapted.threshold == in_mv.threshold
+
+
+def test_reconstructions_and_scores_are_of_the_same_beats() -> None:
+    """The mean absolute error of a detector, by hand, in scaled units; of ECG, not of padding."""
+    detector = fitted(scaling={"method": "standard"})
+    new = synthesise(30, seed=2).waveforms
+    scale = detector.scaler.scale.reshape(-1)[0]
+    apart = np.abs(detector.reconstruct(new) - new)[:, 0] / scale
+    np.testing.assert_allclose(detector.scores(new), apart.mean(axis=1), rtol=1e-4)
+    lengths = np.full(30, 50)
+    np.testing.assert_allclose(detector.scores(new, lengths), apart[:, :50].mean(axis=1), rtol=1e-4)
+    threshold = float(np.median(detector.scores(new, lengths)))
+    detector.threshold = Threshold(threshold, "fixed", {}, None, None, 0)
+    flagged = detector.predict(new, lengths)
+    assert flagged.sum() == 15
+    np.testing.assert_array_equal(flagged, detector.scores(new, lengths) > threshold)
+
+
+def test_scores_follow_the_running_median_of_a_record_and_its_start() -> None:
+    plain = fitted(WITH_REFERENCES)
+    scorer, new = plain.scorer, synthesise(60, seed=2).waveforms
+    records = np.repeat([0, 1], 30)
+    following = Detector(scorer, plain.scaler, plain.beat_format, plain.threshold, None, 11)
+    scores, relative = plain.scores(new), following.scores(new, records=records)
+    for beat in [*range(10, 30), *range(40, 60)]:
+        median = np.median(scores[beat - 10 : beat + 1])
+        assert relative[beat] == pytest.approx(scores[beat] / median)
+    assert following.scores(new)[35] == pytest.approx(scores[35] / np.median(scores[25:36]))
+    np.testing.assert_array_equal(
+        following.predict(new, records=records),
+        relative > plain.threshold.value,  # type: ignore[union-attr]
+    )
+
+    times = np.tile(np.arange(30.0), 2)
+    adapting = Detector(scorer, plain.scaler, plain.beat_format, plain.threshold, 0.25)
+    found = adapting.scores(new, times=times, records=records)
+    for start in (0, 30):
+        later = slice(start + 15, start + 30)
+        own = plain.adapted(new[start : start + 15])
+        np.testing.assert_allclose(found[later], own.scores(new[later]))
+        np.testing.assert_allclose(found[start : start + 15], scores[start : start + 15])
+    # Of no records, all are of one.
+    as_one = adapting.scores(new, times=np.arange(60.0))
+    np.testing.assert_allclose(as_one[15:], plain.adapted(new[:15]).scores(new[15:]))
+    assert adapting.adapted(new).adaptation_minutes is None
+    assert following.adapted(new).running_beats == 11
+
+
+def test_a_detector_is_of_the_best_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a training that gets worse at its end."""
+    states: list[Any] = []
+
+    def spoilt(*arguments: Any) -> Any:
+        for state in fit(*arguments):
+            if state.epoch == 3:
+                state.weights = {name: 0 * w for name, w in state.weights.items()}
+            states.append(state)
+            yield state
+
+    monkeypatch.setattr("ecgad.detection.detector.train_epochs", spoilt)
+    quick = {"epochs": 3, "learning_rate": 0.5, "optimizer": "sgd", "schedule": "constant"}
+    detector = fitted(training=quick)
+    best = states[-1].best_weights
+    assert len(states) == 3
+    for name, weights in detector.model.state_dict().items():
+        assert torch.equal(weights, best[name])
+        if "weight" in name:
+            assert weights.abs().sum() > 0
+
+
+def test_what_is_held_out_is_drawn_from_both_labels_and_not_learned_from() -> None:
+    labels = np.repeat([0, 1], (80, 20)).astype(np.int8)
+    beats = Beats(
+        np.arange(100, dtype=np.float32)[:, None, None], labels.astype(str), labels, np.arange(100)
+    )
+    train, held_out = _divide(beats, 0.25, seed=3)
+    assert train.labels is not None and held_out.labels is not None
+    assert (len(held_out), int(held_out.labels.sum())) == (25, 5)
+    assert sorted([*train.rows, *held_out.rows]) == list(range(100))
+    assert held_out.rows[:20].tolist() != list(range(20))
+    again, other = (_divide(beats, 0.25, seed)[1].rows.tolist() for seed in (3, 4))
+    assert again == held_out.rows.tolist() != other
+
+
+def test_what_a_detector_file_says_is_what_the_detector_does(tmp_path: Path) -> None:
+    plain = fitted(WITH_REFERENCES)
+    parts = (plain.scorer, plain.scaler, plain.beat_format, plain.threshold)
+    Detector(*parts, 0.25, 11, {"seed": 7}).save(tmp_path / "d.pt")
+    again = Detector.load(tmp_path / "d.pt")
+    assert (again.adaptation_minutes, again.running_beats) == (0.25, 11)
+    assert again.origin == {"seed": 7} and plain.origin == {"seed": 0}
+    assert again.beat_format == plain.beat_format
+    told = again.threshold_json()
+    assert told["value"] == plain.threshold.value  # type: ignore[union-attr]
+    assert told["score"] == WITH_REFERENCES["score"]
+    assert (told["neighbours"], told["adaptation_minutes"], told["running_beats"]) == (5, 0.25, 11)
+    assert told["checkpoint_sha256"] is None

@@ -19,7 +19,7 @@ from ecgad.models import Autoencoder, Ensemble, build_model
 from ecgad.processing.rr_intervals import rr_intervals
 from ecgad.scoring.by_record import adapted_scores
 from ecgad.scoring.components import COMPONENTS
-from ecgad.scoring.inference import encode
+from ecgad.scoring.inference import encode, reconstruct
 from ecgad.scoring.reference_beats import (
     ReferenceBeats,
     choose_reference_beats,
@@ -298,3 +298,162 @@ def test_codes_of_few_dimensions_are_told_apart_in_these() -> None:
         warnings.simplefilter("error")
         score = mahalanobis.prepare(codes, mahalanobis.fit(codes), 5)
     assert score(codes).max() < score(np.array([[9, 0, 0, 0], [0, 0, 9, 9]])).min()
+def fitted_on(name: str, reference: np.ndarray, neighbours: int = 5) -> Any:
+    component = COMPONENTS[name]
+    return component.prepare(reference, component.fit(reference), neighbours)
+
+
+def test_prematurity_counts_deviations_below_the_median_and_late_beats_not_at_all() -> None:
+    """exp of the mean over the intervals; a late beat is as usual as one that is in time."""
+    reference = np.random.default_rng(0).normal(1.0, 0.1, size=(1000, 2))
+    score = fitted_on("prematurity", reference)
+    middle, spread = np.median(reference, axis=0), reference.std(axis=0)
+    in_time, late, early = score(middle + np.array([[0.0], [3.0], [-3.0]]) * spread)
+    assert (in_time, late) == (1, 1)
+    assert early == pytest.approx(np.exp(3))
+    # Early by the one interval, late by the other.
+    assert score(middle + spread * [[-4.0, 8.0]])[0] == pytest.approx(np.exp(2))
+
+
+def test_a_reference_beat_is_not_its_own_neighbour() -> None:
+    known = np.array([[0.0], [1.0], [3.0], [7.0]])
+    score = fitted_on("code_distance", known, neighbours=2)
+    np.testing.assert_allclose(score(known), [2.0, 1.5, 2.5, 5.0])
+    # One that has a twin among them is 0 from it.
+    np.testing.assert_allclose(score(np.array([[2.0], [8.0]])), [1.0, 3.0])
+    twins = fitted_on("timing", np.array([[0.0], [0.0], [5.0], [9.0]]), neighbours=2)
+    np.testing.assert_allclose(twins(np.array([[0.0]])), [0.0])
+
+
+def test_mahalanobis_counts_deviations_along_and_across_the_codes_whatever_their_scale() -> None:
+    """Codes of a known law: the distance is that of its covariance; outliers do not move it."""
+    rng = np.random.default_rng(0)
+    law = np.array([[4.0, 1.8], [1.8, 1.0]])
+    codes = rng.multivariate_normal([5, -3], law, size=400)
+    asked = np.array([5, -3]) + np.array([[2, 1], [-2, 1], [0, 0.5], [6, 3]])
+    apart = asked - [5, -3]
+    expected = np.sqrt(np.einsum("ij,jk,ik->i", apart, np.linalg.inv(law), apart))
+    other_unit = fitted_on("code_mahalanobis", codes * [1e3, 1e-3])(asked * [1e3, 1e-3])
+    np.testing.assert_allclose(other_unit, expected, rtol=0.15)
+    spoilt = np.concatenate([codes[:360], rng.normal(500, 1, size=(40, 2))])
+    np.testing.assert_allclose(fitted_on("code_mahalanobis", spoilt)(asked), expected, rtol=0.15)
+
+
+@pytest.mark.parametrize("name", ["mae", "mse"])
+def test_an_error_is_that_of_the_samples_which_are_ecg(name: str) -> None:
+    """By hand from the reconstruction; of a padded beat, over its own samples in every lead."""
+    model, beats = small_model(), some_beats(5000).waveforms
+    lengths = np.full(5000, 20)
+    lengths[::3] = 7
+    apart = np.abs(reconstruct(model, beats) - beats).astype(np.float64)
+    power = {"mae": 1, "mse": 2}[name]
+    plain = (apart**power).mean(axis=(1, 2))
+    short = (apart[:, :, :7] ** power).mean(axis=(1, 2))
+    scorer = Scorer(model, {name: 1})
+    np.testing.assert_allclose(scorer.scores(beats), plain, rtol=1e-5)
+    np.testing.assert_allclose(
+        scorer.scores(beats, lengths), np.where(lengths == 7, short, plain), rtol=1e-5
+    )
+
+
+def test_codes_and_reconstructions_are_of_each_beat_by_itself() -> None:
+    """However many are computed at once, and of a network that was last training."""
+    model = build_model("cnn", 3, 20, {"depth": 1, "filters": 4}).train()
+    beats = some_beats(30).waveforms
+    few = [reconstruct(model, beats[i : i + 1]) for i in range(30)]
+    model.train()
+    np.testing.assert_allclose(reconstruct(model, beats), np.concatenate(few), atol=1e-5)
+    model.train()
+    codes = encode(model, beats)
+    model.train()
+    np.testing.assert_allclose(codes[3:4], encode(model, beats[3:4]), atol=1e-5)
+    model.train()
+    known = compute_reference(model, beats, None, ("log_rr_previous",)).members[0]
+    np.testing.assert_allclose(known["codes"], codes, atol=1e-6)
+    np.testing.assert_allclose(known["mae"], np.abs(np.concatenate(few) - beats).mean((1, 2)), 1e-4)
+    np.testing.assert_allclose(known["timing"], beats[:, 2:, 0], atol=1e-6)
+    np.testing.assert_allclose(known["before"], known["timing"])
+    assert encode(model, beats[:0]).shape == (0, 8)
+
+
+def test_references_are_the_best_reconstructed_normals() -> None:
+    """None that is among the worst, as many as trimming leaves; the mean over members says so."""
+    model, train = small_model(2), some_beats(200)
+    everything = compute_reference(model, train.waveforms, None, train.format.timing)
+    errors = sum(member["mae"] for member in everything.members)[train.normals]
+    config = TrainingConfig(contamination=0.14)
+    reference = choose_reference_beats(model, train, config, seed=0)
+    kept = np.sort(np.argsort(errors)[: round(0.8 * 160)])
+    for known, of_all in zip(reference.members, everything.members, strict=True):
+        np.testing.assert_allclose(known["codes"], of_all["codes"][train.normals][kept], rtol=1e-4)
+
+
+def test_references_are_bounded_in_beats_and_in_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, train = small_model(), some_beats(200)
+    assert len(reference_of(model, train)) == 160
+    monkeypatch.setattr("ecgad.scoring.reference_beats.MOST_NUMBERS", 3 * 50 + 2)
+    assert len(reference_of(model, train)) == 50
+    monkeypatch.setattr("ecgad.scoring.reference_beats.MOST_BEATS", 20)
+    reference = reference_of(model, train)
+    assert len(reference) == 20
+    # Drawn by the seed, from all over the split.
+    again, other = (choose_reference_beats(model, train, TrainingConfig(), s) for s in (0, 1))
+    np.testing.assert_array_equal(again.members[0]["codes"], reference.members[0]["codes"])
+    assert not np.array_equal(other.members[0]["codes"], reference.members[0]["codes"])
+    codes = encode(model, train.waveforms)
+    places = [int(np.abs(codes - code).sum(axis=1).argmin()) for code in other.members[0]["codes"]]
+    assert places == sorted(places) and len(set(places)) == 20 and max(places) > 100
+
+
+def test_a_score_does_not_depend_on_the_order_of_beats_or_members() -> None:
+    model, train, test = small_model(3), some_beats(), some_beats(30, seed=1)
+    reference = reference_of(model, train)
+    components = {"mae": 1, "code_distance": 2, "timing": 0.5}
+    timing = train.format.timing
+    scores = Scorer(model, components, reference, 3, timing).scores(test.waveforms)
+    order = np.random.default_rng(0).permutation(30)
+    permuted = Scorer(model, components, reference, 3, timing).scores(test.waveforms[order])
+    np.testing.assert_allclose(permuted, scores[order], rtol=1e-5)
+    turned = build_model("dense", 3, 20, {"layers": [16], "code_size": 3}, 3).eval()
+    for one, other in zip(turned.members, reversed(list(model.members)), strict=True):
+        one.load_state_dict(other.state_dict())
+    backwards = ReferenceBeats(reference.members[::-1])
+    again = Scorer(turned, components, backwards, 3, timing).scores(test.waveforms)
+    np.testing.assert_allclose(again, scores, rtol=1e-5)
+    # Of three members: the geometric mean of what each gives.
+    alone = [
+        Scorer(member, components, ReferenceBeats([known]), 3, timing).scores(test.waveforms)
+        for member, known in zip(model.members, reference.members, strict=True)
+    ]
+    np.testing.assert_allclose(scores, np.exp(np.mean(np.log(alone), axis=0)), rtol=1e-5)
+
+
+def test_four_fifths_of_a_patients_beats_join_the_references() -> None:
+    """Those with the lowest scores, each with its own length."""
+    model, train = small_model(), some_beats()
+    scorer = Scorer(model, {"mae": 1, "code_distance": 1}, reference_of(model, train), 3)
+    own = some_beats(11, seed=3).waveforms
+    lengths = np.array([20, 9] * 5 + [20])
+    adapted = scorer.adapted(own, lengths)
+    assert scorer.reference is not None and adapted.reference is not None
+    assert len(adapted.reference) == len(scorer.reference) + 9
+    kept = np.sort(np.argsort(scorer.scores(own, lengths))[:9])
+    added = adapted.reference.members[0]
+    np.testing.assert_allclose(added["codes"][-9:], encode(model, own[kept]), rtol=1e-5)
+    errors = Scorer(model, {"mae": 1}).scores(own, lengths)[kept]
+    np.testing.assert_allclose(added["mae"][-9:], errors, rtol=1e-5)
+
+
+def test_padded_beats_of_records_are_scored_by_their_own_lengths() -> None:
+    model, train = small_model(), some_beats(40)
+    scorer = Scorer(model, {"mae": 1, "code_distance": 1}, reference_of(model, train), 3)
+    beats, lengths = some_beats(24, seed=4).waveforms, np.arange(24) % 10 + 8
+    records, times = np.repeat([0, 1], 12), np.tile(np.arange(12.0), 2) * 10
+    found = adapted_scores(scorer, beats, lengths, records, times, minutes=1)
+    for record in (0, 1):
+        of = np.flatnonzero(records == record)
+        first, later = of[times[of] < 60], of[times[of] >= 60]
+        assert len(first) == len(later) == 6
+        own = scorer.adapted(beats[first], lengths[first])
+        np.testing.assert_allclose(found[later], own.scores(beats[later], lengths[later]))
+        np.testing.assert_allclose(found[first], scorer.scores(beats[first], lengths[first]))

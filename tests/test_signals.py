@@ -46,7 +46,7 @@ def test_the_band_pass_has_the_gain_of_a_second_order_butterworth_forth_and_back
 
 
 def test_the_notch_is_two_hertz_wide() -> None:
-    """At half the amplitude, forth and back: a thirtieth of 60 Hz. Mains is gone, the rest stays."""
+    """At half the amplitude, forth and back: a thirtieth of 60 Hz. Mains goes, the rest stays."""
     config = FilterConfig(band=None, notch=60.0)
     assert gain(60.0, config) < 0.001
     assert gain(59.0, config) == pytest.approx(0.5, abs=0.01)

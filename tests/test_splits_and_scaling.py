@@ -1,5 +1,7 @@
 """Splits and scaling: nothing leaks, nothing is lost, nothing divides by zero."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -161,3 +163,24 @@ def test_hidden_anomalies_are_labelled_normal() -> None:
     np.testing.assert_array_equal(hide_anomalies(labels, 0, seed=0), labels)
     # No more than there are.
     assert not hide_anomalies(labels, 0.5, seed=0).any()
+
+
+def test_patients_of_every_group_are_divided_in_proportion() -> None:
+    """Diagnoses, say: each in the ratio of the fractions, all records of a patient together."""
+    counts = {"healthy": 50, "infarction": 20, "rare": 10}
+    records = [
+        Record(f"{group}{patient}/{number}", f"{group}{patient}", group)
+        for group, n_patients in counts.items()
+        for patient in range(n_patients)
+        for number in range(2)
+    ]
+    config = SplitConfig(method="patients", fractions=(0.6, 0.2, 0.2))
+    by_record = splits_of_records(records, config, seed=0)
+    assert by_record is not None
+    for group, n_patients in counts.items():
+        found = Counter(by_record[r.name] for r in records if r.group == group)
+        shares = {"train": 0.6, "validation": 0.2, "test": 0.2}
+        assert found == {split: 2 * share * n_patients for split, share in shares.items()}
+    # By the seed, whatever the order in which records are found.
+    assert splits_of_records(records[::-1], config, seed=0) == by_record
+    assert splits_of_records(records, config, seed=1) != by_record

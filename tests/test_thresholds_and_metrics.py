@@ -1,16 +1,21 @@
 """Thresholds and metrics against brute force and closed forms."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from sklearn import metrics as sk
 
 from ecgad.config.evaluation import EvaluationConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError
+from ecgad.evaluation.examples import choose_examples
 from ecgad.evaluation.intervals import _resampled, bootstrap_intervals
 from ecgad.evaluation.metrics import (
     by_record,
     confusion,
+    false_alarms,
     ranking_metrics,
     threshold_metrics,
 )
@@ -22,6 +27,8 @@ from ecgad.scoring.thresholds import (
     choose_threshold,
     false_alarms_allowed,
     few_words,
+    peaks_over_threshold,
+    provenance,
 )
 
 
@@ -291,3 +298,131 @@ def test_a_threshold_that_rests_on_few_beats_says_so() -> None:
         low, high = chosen.interval_95
         assert low is not None and high is not None
         assert low <= chosen.value <= high
+def test_the_tail_is_the_likeliest_one_that_begins_where_the_tail_does() -> None:
+    """A twin of the fit: shape and scale by a search of its own, the location being the level's."""
+    scores = np.random.default_rng(3).standard_t(4, size=1500) ** 2
+    start = np.quantile(scores, 0.9)
+    excesses = scores[scores > start] - start
+
+    def unlikely(parameters: np.ndarray) -> float:
+        shape, scale = parameters[0], np.exp(parameters[1])
+        grown = 1 + shape * excesses / scale
+        if (grown <= 0).any():
+            return np.inf
+        return float(len(excesses) * np.log(scale) + (1 + 1 / shape) * np.log(grown).sum())
+
+    shape, scale = minimize(unlikely, [0.1, 0.0], method="Nelder-Mead").x
+    for rate in (0.05, 1e-3, 1e-6):
+        beyond = rate * len(scores) / len(excesses)
+        expected = start + np.exp(scale) / shape * (beyond**-shape - 1)
+        found = peaks_over_threshold(scores, rate)
+        assert found == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("n_of_each", [1, 12, 30])
+def test_the_worst_misses_have_the_lowest_scores_and_the_mildest_the_highest(
+    n_of_each: int,
+) -> None:
+    rng = np.random.default_rng(n_of_each)
+    n = 4 * n_of_each
+    labels = np.arange(n) % 2
+    # A quarter each: right and wrong of both classes; 1 is the threshold.
+    scores = rng.permutation(n_of_each * 4) / n
+    wrong = np.arange(n) % 4 < 2
+    scores = np.where((labels == 1) != wrong, 1.1 + scores, scores)
+    beats = Beats(np.zeros((n, 1, 3), np.float32), labels.astype(str), labels, np.arange(n))
+    found = choose_examples(scores, beats, Threshold(1.0, "fixed", {}, None, None, 0))
+    missed = sorted(np.flatnonzero((labels == 1) & wrong), key=lambda beat: scores[beat])
+    alarms = sorted(np.flatnonzero((labels == 0) & wrong), key=lambda beat: scores[beat])
+    assert found["missed_worst"].tolist() == missed[:12]
+    assert found["missed_mildest"].tolist() == missed[::-1][:12]
+    assert found["false_alarm_worst"].tolist() == alarms[::-1][:12]
+    assert found["false_alarm_mildest"].tolist() == alarms[:12]
+    for name, label in (("normal", 0), ("anomalous", 1)):
+        of_label = np.flatnonzero(labels == label)
+        apart = np.abs(scores - np.median(scores[of_label]))
+        nearest = sorted(of_label, key=lambda beat: apart[beat])[:12]
+        assert sorted(apart[found[name]]) == pytest.approx(sorted(apart[nearest]))
+    unlabelled = Beats(beats.waveforms, beats.symbols, None, beats.rows)
+    found = choose_examples(scores, unlabelled, Threshold(1.0, "fixed", {}, None, None, 0))
+    order = np.argsort(scores)
+    assert found["lowest"].tolist() == order[:12].tolist()
+    assert found["highest"].tolist() == order[::-1][:12].tolist()
+
+
+def test_typical_anomalies_are_of_each_class_in_turn() -> None:
+    symbols = np.array([*"N" * 40, *"V" * 40, *"S" * 3])
+    labels = (symbols != "N").astype(np.int8)
+    scores = np.random.default_rng(0).random(83)
+    beats = Beats(np.zeros((83, 1, 3), np.float32), symbols, labels, np.arange(83))
+    found = choose_examples(scores, beats, Threshold(0.5, "fixed", {}, None, None, 0))
+    assert "".join(symbols[found["anomalous"]]) == "SVSVSV" + "V" * 6
+    assert len(set(found["anomalous"])) == 12
+
+
+def test_a_beat_at_the_threshold_is_normal() -> None:
+    threshold = Threshold(0.5, "fixed", {}, None, None, 0)
+    found = threshold.predict(np.array([0.4, 0.5, np.nextafter(0.5, 1)]))
+    assert found.tolist() == [0, 0, 1] and found.dtype == np.int8
+
+
+def test_among_equally_good_thresholds_the_middle_one_is_taken() -> None:
+    """And where all beats are better called alike, it lies beyond the scores."""
+    scores, labels = np.arange(10.0), np.array([0] * 4 + [1, 0, 1, 0] + [1] * 2)
+    # 3.5, 5.5 and 7.5 call two of ten wrongly.
+    assert best_threshold(scores, labels, "best_accuracy") == 5.5
+    backwards = np.array([1, 0, 0, 0, 0, 0])
+    highest = best_threshold(np.arange(6.0), backwards, "best_accuracy")
+    assert highest == 5.0
+    lowest = best_threshold(np.arange(6.0), 1 - backwards[::-1], "best_f1")
+    assert lowest < 0
+
+
+def test_words_of_a_threshold_say_what_it_was_chosen_on() -> None:
+    def words(*of: Any) -> str:
+        return provenance(vars(Threshold(*of)))
+
+    assert words(1.0, "fixed", {}, None, None, 0) == "fixed"
+    quantile = (0.5, "quantile", {"quantile": 0.98}, "validation", "normal", 40)
+    assert words(*quantile) == "quantile (quantile 0.98) of 40 normal validation beats"
+    assert words(0.5, "youden", {}, "validation", "all", 50) == "youden of 50 validation beats"
+
+
+def test_false_alarms_lie_where_binomial_and_beta_binomial_laws_say() -> None:
+    """By brute force over how many of 200 beats raise an alarm."""
+    rng = np.random.default_rng(0)
+    threshold = Threshold(1.0, "conformal", {"max_false_alarm_rate": 0.05}, "validation", "n", 99)
+    found = false_alarms(12, 200, threshold)
+    assert (found["promised"], found["observed"]) == (0.05, 0.06)
+    of_binomial = rng.binomial(200, 0.05, 200_000) / 200
+    assert found["binomial_95"] == pytest.approx(
+        np.quantile(of_binomial, [0.025, 0.975]), abs=0.006
+    )
+    # The rate beyond the fifth-highest of 99 scores has a law of its own: beta.
+    rates = rng.beta(5, 95, 200_000)
+    of_both = rng.binomial(200, rates) / 200
+    assert found["allowed_95"] == pytest.approx(np.quantile(of_both, [0.025, 0.975]), abs=0.006)
+    other = Threshold(1.0, "pot", {"max_false_alarm_rate": 0.05}, "validation", "normal", 99)
+    assert false_alarms(12, 200, other)["allowed_95"] is None
+
+
+def test_where_each_threshold_comes_from_is_said() -> None:
+    scores, labels = np.arange(1000.0), np.arange(1000) % 2
+    train = np.arange(300.0)
+    asked: list[tuple[EvaluationConfig, tuple[Any, ...]]] = [
+        (asking(quantile=0.9), ("quantile", {"quantile": 0.9}, "validation", "normal", 500)),
+        (asking(method="mean_std"), ("mean_std", {"n_std": 2.0}, "train", "normal", 300)),
+        (
+            asking(0.05),
+            ("conformal", {"max_false_alarm_rate": 0.05}, "validation", "normal", 500),
+        ),
+        (
+            asking(0.05, method="pot"),
+            ("pot", {"max_false_alarm_rate": 0.05}, "validation", "normal", 500),
+        ),
+        (asking(method="youden"), ("youden", {}, "validation", "all", 1000)),
+        (asking(method="fixed", value=3.0), ("fixed", {}, None, None, 0)),
+    ]
+    for config, expected in asked:
+        _, *found = vars(choose_threshold(config, train, scores, labels)).values()
+        assert tuple(found) == expected
