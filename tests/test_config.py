@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ecgad.errors import ConfigError
-from ecgad.experiment import load_experiment
+from ecgad.experiment import Experiment, load_experiment
 
 from .conftest import REPOSITORY
 
@@ -20,6 +21,15 @@ def test_shipped_configs_are_valid(path: Path) -> None:
 def test_no_arguments_mean_the_demo() -> None:
     assert load_experiment().name == "demo"
     assert str(load_experiment().processed_dir) == "data/processed/demo"
+
+
+def test_the_defaults_are_those_that_are_documented() -> None:
+    page = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
+    documented = yaml.safe_load(page.rpartition("```yaml\n")[2].partition("```")[0])
+    found = Experiment(name="x").model_dump(mode="json", exclude={"name"})
+    assert found == documented
+    # Key by key, in the order in which they are shown.
+    assert yaml.safe_dump(found, sort_keys=False) == yaml.safe_dump(documented, sort_keys=False)
 
 
 # Ten values, and ten times that, and so on: an alias stands for what it names.
