@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TURNED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.Gt, ast.LtE),
@@ -170,44 +171,21 @@ class _Walk:
             yield self.changed(test, other, where, lines)
 
     def expressions(self, node: ast.expr, where: str, lines: range) -> Iterator[Mutant]:
-        """Change an expression and those within it."""
-        match node:
-            case ast.JoinedStr():
-                return  # words for people
-            case ast.Compare(ops=operators):
-                for index, operator in enumerate(operators):
-                    for other in TURNED[type(operator)]:
-                        ops = [*operators[:index], other(), *operators[index + 1 :]]
-                        new = ast.Compare(node.left, ops, node.comparators)
-                        yield self.changed(node, new, where, lines)
-            case ast.BinOp(op=op) if type(op) in SWAPPED:
-                new = ast.BinOp(node.left, SWAPPED[type(op)](), node.right)
-                yield self.changed(node, new, where, lines)
-            case ast.BoolOp(op=op):
-                turned = ast.Or() if isinstance(op, ast.And) else ast.And()
-                yield self.changed(node, ast.BoolOp(turned, node.values), where, lines)
-            case ast.UnaryOp(op=ast.USub() | ast.Invert()):
-                yield self.changed(node, node.operand, where, lines)
-            case ast.IfExp(test=test):
-                yield from self.negated(test, where, lines)
-            case ast.Call(keywords=keywords, args=arguments):
-                for index, keyword in enumerate(keywords):
-                    if keyword.arg is not None:
-                        others = [*keywords[:index], *keywords[index + 1 :]]
-                        yield self.changed(
-                            node, ast.Call(node.func, arguments, others), where, lines
-                        )
-            case ast.Constant(value=value):
-                for other in _moved(value):
-                    yield self.changed(node, ast.Constant(other), where, lines)
+        """Change an expression and those within it; an f-string is words for people."""
+        if isinstance(node, ast.JoinedStr):
+            return
+        for new in _others(node):
+            yield self.changed(node, new, where, lines)
+        if isinstance(node, ast.IfExp):
+            yield from self.negated(node.test, where, lines)
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.keyword):
-                yield from self.expressions(child.value, where, lines)
-            elif isinstance(child, ast.comprehension):
+            if isinstance(child, ast.comprehension):
                 yield from self.expressions(child.iter, where, lines)
                 for test in child.ifs:
                     yield from self.negated(test, where, lines)
                     yield from self.expressions(test, where, lines)
+            elif isinstance(child, ast.keyword):
+                yield from self.expressions(child.value, where, lines)
             elif isinstance(child, ast.expr):
                 yield from self.expressions(child, where, lines)
 
@@ -235,7 +213,30 @@ def _shown(node: ast.AST) -> str:
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
 
-def _moved(value: object) -> list[object]:
+def _others(node: ast.expr) -> Iterator[ast.expr]:
+    """Give what an expression may be changed into, the expressions within it left as they are."""
+    match node:
+        case ast.Compare(ops=operators):
+            for index, operator in enumerate(operators):
+                for turned in TURNED[type(operator)]:
+                    ops = [*operators[:index], turned(), *operators[index + 1 :]]
+                    yield ast.Compare(node.left, ops, node.comparators)
+        case ast.BinOp(op=op) if type(op) in SWAPPED:
+            yield ast.BinOp(node.left, SWAPPED[type(op)](), node.right)
+        case ast.BoolOp(op=op):
+            yield ast.BoolOp(ast.Or() if isinstance(op, ast.And) else ast.And(), node.values)
+        case ast.UnaryOp(op=ast.USub() | ast.Invert()):
+            yield node.operand
+        case ast.Call(keywords=keywords):
+            for index, keyword in enumerate(keywords):
+                if keyword.arg is not None:
+                    others = [*keywords[:index], *keywords[index + 1 :]]
+                    yield ast.Call(node.func, node.args, others)
+        case ast.Constant(value=value):
+            yield from map(ast.Constant, _moved(value))
+
+
+def _moved(value: object) -> list[Any]:
     """Give other values of a constant."""
     match value:
         case bool():

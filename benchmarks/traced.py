@@ -28,7 +28,7 @@ class Lines:
     def stop(self) -> None:
         """Look no more."""
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
 
     def look(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         """Follow the functions of the package."""
@@ -55,7 +55,6 @@ def start() -> None:
     if FOLDER in os.environ:
         lines = Lines(os.environ[PACKAGE])
         lines.start()
-        at_exit = {"exitpriority": 0}
-        util.Finalize(None, lines.save, **at_exit)
+        util.Finalize(None, lines.save, exitpriority=0)
         # A forked process forgets what was to be done at its end.
-        util.register_after_fork(lines, lambda known: util.Finalize(None, known.save, **at_exit))
+        util.register_after_fork(lines, lambda here: util.Finalize(None, here.save, exitpriority=0))

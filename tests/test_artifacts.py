@@ -500,8 +500,7 @@ def test_the_best_checkpoint_is_of_the_best_epoch_and_the_last_goes_on(
     assert of_weights(dict(checkpoint.restore_model(finished).state_dict())) == {0}
     again.finish(runs.TRAINING_OUTPUTS, {"epochs": 2})
     for resume in (False, True):
-        found = training.find_training(again, resume, overwrite=False)
-        assert found == ({"epochs": 2}, {})
+        assert training.find_training(again, resume, overwrite=False) == ({"epochs": 2}, {})
 
 
 def test_checkpoints_are_written_every_few_seconds(
@@ -510,7 +509,7 @@ def test_checkpoints_are_written_every_few_seconds(
     experiment = experiment_of(preprocessed)
     stage = stage_of("train", experiment, preprocessed)
     now = [100.0]
-    monkeypatch.setattr(training.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("ecgad.artifacts.training.time.monotonic", lambda: now[0])
     empty = training.new_checkpoint(stage, processed.load_split(preprocessed / "data", "train"))
     last = preprocessed / "run" / runs.LAST
     with training.TrainingWriter(stage, empty) as write:
@@ -521,8 +520,8 @@ def test_checkpoints_are_written_every_few_seconds(
             write(state)
             written = checkpoint.load_checkpoint(last).training if last.exists() else None
             assert (written["epoch"] if written else 0) == epoch
-    state = checkpoint.load_checkpoint(last).training
-    assert state is not None and state["epoch"] == 5
+    written = checkpoint.load_checkpoint(last).training
+    assert written is not None and written["epoch"] == 5
     last.unlink()
     # Nothing new is not written.
     with training.TrainingWriter(stage, empty, TrainingState()):
