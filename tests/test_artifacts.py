@@ -1,6 +1,8 @@
 """What passes between the stages: it comes back as it went in, and what it says is checked."""
 
 import csv
+import errno
+import io
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +58,19 @@ def test_rows_of_a_finished_array_are_replaced_in_place(tmp_path: Path) -> None:
         growing.finish()
         growing.rewrite(lambda block: block.astype(float) * len(block), 4)
     np.testing.assert_array_equal(arrays.load_array(path), np.r_[array[:4] * 4, array[4:] * 3])
+
+
+def test_a_write_that_fails_names_the_file() -> None:
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = Full()
+    growing = arrays.GrowingArray(file, Path("deep/a.npy"))
+    growing.dtype, growing.shape = np.dtype("f4"), ()
+    with pytest.raises(OSError, match="No space left") as error:
+        growing.append(np.zeros(3, np.float32))
+    assert error.value.filename == "deep/a.npy"
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"hello", None])

@@ -337,6 +337,21 @@ def test_mahalanobis_counts_deviations_along_and_across_the_codes_whatever_their
     np.testing.assert_allclose(other_unit, expected, rtol=0.15)
     spoilt = np.concatenate([codes[:360], rng.normal(500, 1, size=(40, 2))])
     np.testing.assert_allclose(fitted_on("code_mahalanobis", spoilt)(asked), expected, rtol=0.15)
+    # A quarter may be outliers, and no more.
+    spoilt = np.concatenate([codes[:240], rng.normal(500, 1, size=(160, 2))])
+    assert fitted_on("code_mahalanobis", spoilt)(np.array([[500.0, 500.0]])) < 5
+    assert fitted_on("code_mahalanobis", codes)(np.array([[500.0, 500.0]])) > 100
+
+
+def test_the_spread_of_codes_is_fitted_alike_each_time() -> None:
+    """Whatever else has drawn numbers since; it begins with random subsets."""
+    codes = np.random.default_rng(0).standard_t(2, size=(40, 6))
+    fits = []
+    for seed in (0, 1):
+        np.random.seed(seed)  # noqa: NPY002
+        fits.append(COMPONENTS["code_mahalanobis"].fit(codes))
+    for name, fitted in fits[0].items():
+        np.testing.assert_array_equal(fits[1][name], fitted)
 
 
 @pytest.mark.parametrize("name", ["mae", "mse"])

@@ -210,3 +210,24 @@ def test_records_are_found_below_links_and_once_where_these_lead_in_a_circle(sav
         (folder / hidden).parent.mkdir(exist_ok=True)
         (folder / hidden).write_bytes((folder / "r1.hea").read_bytes())
     assert record_names(folder) == ["link/r2", "r1"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "readable"), [((), True), ((6,), True), ((5,), True), ((5, 6), False)]
+)
+def test_checksum_and_first_value_are_both_wrong_in_a_record_of_another_signal(
+    save: Save, wrong: tuple[int, ...], readable: bool
+) -> None:
+    """Headers are sloppy: one of the two (fields 5 and 6 of a signal's line) proves nothing."""
+    folder = save()
+    first, line, *rest = (folder / "r1.hea").read_text().splitlines()
+    fields = line.split()
+    for field in wrong:
+        fields[field] = str(int(fields[field]) + 1)
+    (folder / "r1.hea").write_text("\n".join([first, " ".join(fields), *rest, ""]))
+    header = read_header(folder, "r1")
+    if readable:
+        assert read_leads(header, [0]).shape == (1, header.n_samples)
+        return
+    with pytest.raises(FileError, match="neither checksum nor first value"):
+        read_leads(header, [0])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from ecgad.config.training import TrainingConfig
@@ -14,6 +15,7 @@ from ecgad.models import Autoencoder, build_model
 from ecgad.training.feeding import Held
 from ecgad.training.fit import TrainingState, _generators, best_reconstructed, fit, mean_loss
 from ecgad.training.optimizers import rates
+from ecgad.training.synced_batch_norm import SyncedBatchNorm, synced
 
 CPU = torch.device("cpu")
 
@@ -238,3 +240,29 @@ def test_one_cycle_climbs_to_its_peak_and_ends_below_its_start() -> None:
     assert rates(config, 1000, 1000) == pytest.approx((0.01 / 25 / 1e4, 0.95))
     # Of half the way up, half of the way between.
     assert rate[150] == pytest.approx((0.01 / 25 + 0.01) / 2, rel=0.01)
+
+
+def test_batch_normalisation_over_one_rank_is_that_of_pytorch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Outputs, gradients, running statistics; in training and afterwards."""
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda _: None)
+    draw = torch.Generator().manual_seed(0)
+    maps = 3 + 2 * torch.randn(5, 3, 4, 2, generator=draw)
+    found: list[torch.Tensor] = []
+    expected: list[torch.Tensor] = []
+    kinds: list[Any] = [nn.BatchNorm2d, lambda n: synced(nn.Sequential(nn.BatchNorm2d(n)))[0]]
+    for make in kinds:
+        norm, inputs = make(3), maps.clone().requires_grad_()
+        with torch.no_grad():
+            norm.weight.copy_(torch.tensor([0.5, 1.0, 2.0]))
+            norm.bias.copy_(torch.tensor([1.0, 0.0, -1.0]))
+        made = norm(inputs)
+        (made * torch.arange(made.numel()).reshape(made.shape)).sum().backward()
+        of = [made, inputs.grad, norm.weight.grad, norm.bias.grad, norm.running_mean]
+        (found if isinstance(norm, SyncedBatchNorm) else expected).extend(
+            [*of, norm.running_var, norm.eval()(maps)]
+        )
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
