@@ -24,6 +24,7 @@ from ecgad.models import build_model
 from ecgad.runtime.locks import FolderLock
 from ecgad.scoring.reference_beats import ReferenceBeats
 from ecgad.training.fit import TrainingState
+from ecgad.training.optimizers import Optimizer
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f8", "int8", "<U7", "bool"])
@@ -447,8 +448,9 @@ def states(experiment: Experiment, n: int) -> list[TrainingState]:
     ]
     model = build_model("dense", 2, 4, experiment.model.parameters)
     weights = [{name: w * 0 + e for name, w in model.state_dict().items()} for e in range(n)]
+    moved = Optimizer(model.parameters(), experiment.training, n).state_dict()
     return [
-        TrainingState(e + 1, weights[e], {"steps": e}, 1, weights[0], history[: e + 1])
+        TrainingState(e + 1, weights[e], {**moved, "steps": e}, 1, weights[0], history[: e + 1])
         for e in range(n)
     ]
 

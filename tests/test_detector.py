@@ -14,7 +14,6 @@ from sklearn.metrics import roc_auc_score
 
 from ecgad import Detector
 from ecgad.artifacts import files
-from ecgad.data.beats import BeatFormat
 from ecgad.data.beats import BeatFormat, Beats
 from ecgad.data.sources.synthetic import synthesise
 from ecgad.detection.detector import _divide
@@ -261,6 +260,8 @@ def test_scores_and_files_hold_finite_numbers_alone(tmp_path: Path) -> None:
     (tmp_path / "threshold.json").write_text('{"value": NaN}')
     with pytest.raises(FileError, match="NaN"):
         files.load_json(tmp_path / "threshold.json")
+
+
 WITH_REFERENCES = {"score": {"mae": 1, "code_distance": 1}}
 
 

@@ -298,6 +298,8 @@ def test_codes_of_few_dimensions_are_told_apart_in_these() -> None:
         warnings.simplefilter("error")
         score = mahalanobis.prepare(codes, mahalanobis.fit(codes), 5)
     assert score(codes).max() < score(np.array([[9, 0, 0, 0], [0, 0, 9, 9]])).min()
+
+
 def fitted_on(name: str, reference: np.ndarray, neighbours: int = 5) -> Any:
     component = COMPONENTS[name]
     return component.prepare(reference, component.fit(reference), neighbours)

@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 from ecgad.config.evaluation import EvaluationConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError
-from ecgad.evaluation.examples import choose_examples
+from ecgad.evaluation.examples import N_EXAMPLES, choose_examples
 from ecgad.evaluation.intervals import _resampled, bootstrap_intervals
 from ecgad.evaluation.metrics import (
     by_record,
@@ -298,6 +298,8 @@ def test_a_threshold_that_rests_on_few_beats_says_so() -> None:
         low, high = chosen.interval_95
         assert low is not None and high is not None
         assert low <= chosen.value <= high
+
+
 def test_the_tail_is_the_likeliest_one_that_begins_where_the_tail_does() -> None:
     """A twin of the fit: shape and scale by a search of its own, the location being the level's."""
     scores = np.random.default_rng(3).standard_t(4, size=1500) ** 2
@@ -331,23 +333,27 @@ def test_the_worst_misses_have_the_lowest_scores_and_the_mildest_the_highest(
     wrong = np.arange(n) % 4 < 2
     scores = np.where((labels == 1) != wrong, 1.1 + scores, scores)
     beats = Beats(np.zeros((n, 1, 3), np.float32), labels.astype(str), labels, np.arange(n))
-    found = choose_examples(scores, beats, Threshold(1.0, "fixed", {}, None, None, 0))
+    found = choose_examples(
+        {"test": scores}, {"test": beats}, Threshold(1.0, "fixed", {}, None, None, 0)
+    )
     missed = sorted(np.flatnonzero((labels == 1) & wrong), key=lambda beat: scores[beat])
     alarms = sorted(np.flatnonzero((labels == 0) & wrong), key=lambda beat: scores[beat])
-    assert found["missed_worst"].tolist() == missed[:12]
-    assert found["missed_mildest"].tolist() == missed[::-1][:12]
-    assert found["false_alarm_worst"].tolist() == alarms[::-1][:12]
-    assert found["false_alarm_mildest"].tolist() == alarms[:12]
+    assert found["missed_worst"].tolist() == missed[:N_EXAMPLES]
+    assert found["missed_mildest"].tolist() == missed[::-1][:N_EXAMPLES]
+    assert found["false_alarm_worst"].tolist() == alarms[::-1][:N_EXAMPLES]
+    assert found["false_alarm_mildest"].tolist() == alarms[:N_EXAMPLES]
     for name, label in (("normal", 0), ("anomalous", 1)):
         of_label = np.flatnonzero(labels == label)
         apart = np.abs(scores - np.median(scores[of_label]))
-        nearest = sorted(of_label, key=lambda beat: apart[beat])[:12]
+        nearest = sorted(of_label, key=lambda beat: apart[beat])[:N_EXAMPLES]
         assert sorted(apart[found[name]]) == pytest.approx(sorted(apart[nearest]))
     unlabelled = Beats(beats.waveforms, beats.symbols, None, beats.rows)
-    found = choose_examples(scores, unlabelled, Threshold(1.0, "fixed", {}, None, None, 0))
+    found = choose_examples(
+        {"test": scores}, {"test": unlabelled}, Threshold(1.0, "fixed", {}, None, None, 0)
+    )
     order = np.argsort(scores)
-    assert found["lowest"].tolist() == order[:12].tolist()
-    assert found["highest"].tolist() == order[::-1][:12].tolist()
+    assert found["lowest"].tolist() == order[:N_EXAMPLES].tolist()
+    assert found["highest"].tolist() == order[::-1][:N_EXAMPLES].tolist()
 
 
 def test_typical_anomalies_are_of_each_class_in_turn() -> None:
@@ -355,9 +361,11 @@ def test_typical_anomalies_are_of_each_class_in_turn() -> None:
     labels = (symbols != "N").astype(np.int8)
     scores = np.random.default_rng(0).random(83)
     beats = Beats(np.zeros((83, 1, 3), np.float32), symbols, labels, np.arange(83))
-    found = choose_examples(scores, beats, Threshold(0.5, "fixed", {}, None, None, 0))
-    assert "".join(symbols[found["anomalous"]]) == "SVSVSV" + "V" * 6
-    assert len(set(found["anomalous"])) == 12
+    found = choose_examples(
+        {"test": scores}, {"test": beats}, Threshold(0.5, "fixed", {}, None, None, 0)
+    )
+    assert "".join(symbols[found["anomalous"]]) == "SVSVSV" + "V" * (N_EXAMPLES - 6)
+    assert len(set(found["anomalous"])) == N_EXAMPLES
 
 
 def test_a_beat_at_the_threshold_is_normal() -> None:
@@ -424,5 +432,6 @@ def test_where_each_threshold_comes_from_is_said() -> None:
         (asking(method="fixed", value=3.0), ("fixed", {}, None, None, 0)),
     ]
     for config, expected in asked:
-        _, *found = vars(choose_threshold(config, train, scores, labels)).values()
-        assert tuple(found) == expected
+        chosen = choose_threshold(config, train, scores, labels)
+        found = (chosen.method, chosen.parameters, chosen.split, chosen.beats, chosen.n)
+        assert found == expected
