@@ -74,7 +74,10 @@ def make_bases(folder: Path, names: tuple[str, ...] = tuple(SOURCES), drawn: boo
         _write_raw(name, raw / RAW)
         before = "raw"
         stages = (("preprocessed", PREPROCESS), ("trained", TRAIN), ("evaluated", EVALUATE))
-        for state, script in (*stages, *([("drawn", VISUALIZE)] if drawn and name in WHOLE else [])):
+        for state, script in (
+            *stages,
+            *([("drawn", VISUALIZE)] if drawn and name in WHOLE else []),
+        ):
             here = _next(bases, name, before, state)
             _must_end_well(start_forked(script, OPTIONS, here).wait(), name, script)
             before = state

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -29,12 +29,11 @@ from fault_bases import (
     Bases,
 )
 from fault_compare import differences, snapshot
-from fault_mutations import PICKLED, Content, Special, Way, Yaml, same_meaning, ways
+from fault_mutations import PICKLED, Content, Special, Yaml, same_meaning, ways
 from fault_runs import Outcome, start, start_forked
 from pydantic import BaseModel
 
 from ecgad.artifacts import processed, runs
-from ecgad.config.loading import parse_yaml
 from ecgad.experiment import Experiment, load_experiment
 
 SHARED = Path("/dev/shm")  # noqa: S108
@@ -49,6 +48,9 @@ TOO_LONG = 99
 LONGEST_LINE = 2000
 # Every so many cases, real processes.
 OWN_PROCESSES = 40
+
+FORGED = ("forged",)
+MADE_ANEW = ("a value", "members of the zip")
 
 TO_THE_END = ((TRAIN, ()), (EVALUATE, ()))
 Step = tuple[str, tuple[str, ...]]
@@ -167,11 +169,15 @@ class Verdict:
     @property
     def signature(self) -> str:
         """What failures of one cause have in common."""
-        frames = re.findall(r'File ".*/(?:ecgad|site-packages)/(\S+)", line \d+, in (\S+)', self.told)
+        frames = re.findall(
+            r'File ".*/(?:ecgad|site-packages)/(\S+)", line \d+, in (\S+)', self.told
+        )
         ours = re.findall(r'File ".*/ecgad/(\S+)", line \d+, in (\S+)', self.told)
         where = " in ".join(reversed((ours or frames or [("", "")])[-1]))
         # Of an error the type alone: its words differ from input to input.
-        last = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception|Warning|Interrupt))\b", self.told, re.M)
+        last = re.findall(
+            r"^(?:\w+\.)*(\w+(?:Error|Exception|Warning|Interrupt))\b", self.told, re.M
+        )
         reason = re.sub(r"\d+", "N", self.wrong)
         return " ".join([reason, *(last[-1:] if "Traceback" in self.told else []), where]).strip()
 
@@ -209,7 +215,11 @@ def draw(seed: int, number: int, bases: Bases, kinds: Sequence[Kind] = KINDS) ->
     ways_here = dict(ways(kind.form))
     if kind.form == "yaml":
         # What it says counts for more than how it is written.
-        ways_here |= {f"{name}{more}": way for name, way in _yaml(base, bases).ways.items() for more in ("", " again")}
+        ways_here |= {
+            f"{name}{more}": way
+            for name, way in _yaml(base, bases).ways.items()
+            for more in ("", " again")
+        }
     same = {} if kind.loaded else same_meaning(kind.form)
     name = rng.choice([*ways_here, *same])
     way = (ways_here | same)[name]
@@ -279,16 +289,22 @@ def _draw_command_line(rng: Random, case: Case) -> Case:
     more: tuple[str, ...] = ()
     for _ in range(rng.choice((1, 1, 2))):
         more += rng.choice(ODD_OPTIONS)
-    state, script = rng.choice((("raw", PREPROCESS), ("preprocessed", TRAIN), ("trained", EVALUATE)))
+    state, script = rng.choice(
+        (("raw", PREPROCESS), ("preprocessed", TRAIN), ("trained", EVALUATE))
+    )
     content = "\n".join(more).encode("utf-8", "surrogateescape")
     return replace(case, way="options", state=state, steps=((script, more),), content=content)
 
 
 def _draw_own_file(rng: Random, case: Case) -> Case:
     """Put something of the user's where a stage is going to write."""
-    state, script = rng.choice((("raw", PREPROCESS), ("preprocessed", TRAIN), ("trained", EVALUATE)))
+    state, script = rng.choice(
+        (("raw", PREPROCESS), ("preprocessed", TRAIN), ("trained", EVALUATE))
+    )
     names = {
-        PREPROCESS: [f"{DATA}/{name}" for name in (*processed.OUTPUTS, "manifest.json", "mine.txt")],
+        PREPROCESS: [
+            f"{DATA}/{name}" for name in (*processed.OUTPUTS, "manifest.json", "mine.txt")
+        ],
         TRAIN: [f"{RUN}/{name}" for name in (*runs.TRAINING_OUTPUTS, "config.yaml", "mine.txt")],
         EVALUATE: [f"{RUN}/{name}" for name in (*runs.EVALUATION_OUTPUTS, "figures/mine.png")],
     }
@@ -350,7 +366,9 @@ def damage(path: Path, content: Content) -> None:
 def _load(case: Case, work: Path, top: Path, verdict: Verdict) -> None:
     before = snapshot(top)
     load = fault_loaders.LOADERS[Path(case.target).name.partition("_")[0]]
-    outcome = start_forked("", (), work, work=lambda: fault_loaders.guarded(load, case.target)).wait()
+    outcome = start_forked(
+        "", (), work, work=lambda: fault_loaders.guarded(load, case.target)
+    ).wait()
     verdict.codes.append(outcome.code)
     _judge(verdict, outcome, before, snapshot(top), "", Path(), case)
 
@@ -376,7 +394,9 @@ def _step(case: Case, step: Step, work: Path, top: Path, verdict: Verdict) -> bo
 
 def leave_if_long(options: Sequence[str]) -> None:
     """End this process where its settings are right, and ask for more work than a case may have."""
-    changes = [after for option, after in zip(options, options[1:], strict=False) if option == "--set"]
+    changes = [
+        after for option, after in zip(options, options[1:], strict=False) if option == "--set"
+    ]
     try:
         experiment = load_experiment(Path(CONFIG), changes)
         text = experiment.model_dump_json()
@@ -409,7 +429,8 @@ def _judge(
 ) -> None:
     wrong = judge_words(outcome, script, case.kind.form in ("yaml", "option"))
     if not wrong:
-        wrong = judge_files(outcome, before, after, script, run_dir)
+        anywhere = case.kind.form in ("yaml", "option", "command line")
+        wrong = judge_files(outcome, before, after, script, run_dir, anywhere=anywhere)
     if not wrong and case.kind.form == "own file":
         for name in (case.target, "outside"):
             path = f"work/{name}" if name != "outside" else "outside/mine"
@@ -482,15 +503,14 @@ def judge_files(
     script: str,
     run_dir: Path = Path(RUN),
     killed: bool = False,
+    anywhere: bool = False,
 ) -> str:
     """Say what is wrong about what a run changed on disk.
 
     before, after: snapshots of the folder above. killed: whether it was not given the time to
-    remove its temporary files.
+    remove its temporary files. anywhere: whether its settings may have named another folder.
     """
-    changed = sorted(
-        name for name in {**before, **after} if before.get(name) != after.get(name)
-    )
+    changed = sorted(name for name in {**before, **after} if before.get(name) != after.get(name))
     if any(PICKLED in name for name in changed):
         return "a pickle was executed"
     for name in after:
@@ -503,6 +523,8 @@ def judge_files(
     folder = Path("work", DATA if script == PREPROCESS else run_dir)
     for name in changed:
         path = Path(name)
+        if anywhere and name not in before and _may_write(script, path.name):
+            continue
         if path.parent not in (folder, folder / runs.FIGURES) or not _may_write(script, path.name):
             return f"{_general(name)} is changed"
     return ""
@@ -528,7 +550,9 @@ def _may_write(script: str, name: str) -> bool:
 def _judge_end(case: Case, work: Path, bases: Bases, verdict: Verdict) -> None:
     """Judge what is there after the last stage, which has ended well."""
     whole = case.same or case.content == case.original
-    if whole or (case.kind.checked and case.way != "forged"):
+    # A well-formed file of which nothing else keeps a checksum is taken for what it says.
+    forged = case.way in FORGED or (case.way in MADE_ANEW and case.state == "unfinished")
+    if whole or (case.kind.checked and not forged):
         end = bases.of(case.base, ENDS[case.steps[-1][0]])
         verdict.wrong = differences(work, end, raw=not case.kind.checked)
         if verdict.wrong and not whole:

@@ -12,7 +12,8 @@ from typing import Any
 
 # Files that say how many seconds something took, and so are never the same twice.
 TIMED = ("history.csv", "checkpoint_last.pt", "metrics.json", "report.html", "training_history.png")
-TIMES = ("time", "seconds")
+# The commit is that of a checkout, which may be worked on.
+TIMES = ("time", "seconds", "git_commit")
 
 
 def snapshot(folder: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ from typing import IO
 REPOSITORY = Path(__file__).parent.parent
 # Of a case: seconds until it counts as hanging, and bytes beyond those of the libraries.
 SECONDS = 20.0
+# Seconds in which it does nothing at all, after which it counts as hanging as well.
+IDLE = 3.0
 MEMORY = 3 * 2**30
+CAUGHT = (signal.SIGINT, signal.SIGTERM)
 # Nothing is downloaded: there is nobody at this address.
 NOWHERE = "http://127.0.0.1:9"
 ENVIRONMENT = {
@@ -44,7 +48,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Kill:
-    """A signal, some seconds after the start; or after the first file in `folder` changes."""
+    """A signal, some seconds after the start, or after something in `folder` is made or renamed.
+
+    What can be caught is sent once the process catches it: while Python itself starts, it cannot.
+    """
 
     signal: signal.Signals
     after: float
@@ -57,7 +64,7 @@ def warm_up() -> None:
 
     matplotlib.use("Agg")
     import ecgad
-    import ecgad.data.download.http as http
+    from ecgad.data.download import http
 
     os.environ.update(ENVIRONMENT)
     for module in pkgutil.walk_packages(ecgad.__path__, "ecgad."):
@@ -80,9 +87,11 @@ class Running:
         self.streams = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.process = 0
 
-    def wait(self, kill: Kill | None = None, seconds: float = SECONDS) -> Outcome:
-        """Wait until it ends, or end it where it takes more than these seconds."""
-        code = _ended(self.process, kill, seconds)
+    def wait(
+        self, kill: Kill | None = None, seconds: float = SECONDS, idle: float = IDLE
+    ) -> Outcome:
+        """Wait until it ends; end it after so many seconds, or so many in which it did nothing."""
+        code = _ended(self.process, kill, seconds, idle)
         told = [_read(stream) for stream in self.streams]
         return Outcome(code, *told)
 
@@ -99,9 +108,12 @@ def start_forked(
     prepare: what the child does first. work: what it does instead, and ends with.
     """
     running = Running()
+    # A signal is to find the child ready.
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
     running.process = os.fork()
     if running.process == 0:
         _child(script, arguments, folder, running.streams, prepare, work)
+    signal.pthread_sigmask(signal.SIG_SETMASK, usual)
     return running
 
 
@@ -117,11 +129,17 @@ def start_process(command: Sequence[str | Path], folder: Path) -> Running:
         stderr=stderr,
         env={**os.environ, **ENVIRONMENT, "PYTHON": sys.executable},
         start_new_session=True,
+        preexec_fn=_catch_ctrl_c,
     )
     # It is waited for by its number.
     process.returncode = 0
     running.process = process.pid
     return running
+
+
+def _catch_ctrl_c() -> None:
+    # It is ignored in the processes that run cases, and those that they start would inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(script: str, arguments: Sequence[str], folder: Path, own: bool) -> Running:
@@ -146,12 +164,13 @@ def _child(
         for stream, descriptor in zip(streams, (1, 2), strict=True):
             os.dup2(stream.fileno(), descriptor)
         sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115, PTH123
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115, PTH123
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
         os.chdir(folder)
         most = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (_size() + MEMORY, most))
-        _as_new(signal.SIGINT, signal.SIGTERM)
+        _as_new()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
         if prepare is not None:
             prepare()
         code = _work(script, arguments, work)
@@ -164,15 +183,16 @@ def _child(
         os._exit(code)
 
 
-def _as_new(*signals: signal.Signals) -> None:
+def _as_new() -> None:
     """Leave nothing of what this process has that a new one has not."""
     from ecgad.runtime import workers
 
-    for one in signals:
-        signal.signal(one, signal.default_int_handler if one is signal.SIGINT else signal.SIG_DFL)
-    # They catch signals as they are imported.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Signals are caught from the first import on.
     for name in [name for name in sys.modules if name.startswith("ecgad.commands")]:
         del sys.modules[name]
+    importlib.import_module("ecgad.commands")
     # Processes would cost more than the work.
     workers._cores = lambda: 1
 
@@ -194,24 +214,55 @@ def _size() -> int:
     return pages * resource.getpagesize()
 
 
-def _ended(process: int, kill: Kill | None, seconds: float = SECONDS) -> int | None:
-    """Wait for a child; return its exit code, or None where it takes too long."""
+def _ended(process: int, kill: Kill | None, seconds: float, idle: float) -> int | None:
+    """Wait for a child; return its exit code, or None where it has to be killed.
+
+    seconds: that it may take. idle: of them, those in which it may do nothing.
+    """
     descriptor = os.pidfd_open(process)
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         if kill is not None:
+            if kill.signal in CAUGHT:
+                _wait_until_caught(process, poll)
             if kill.folder is not None:
                 _wait_for_change(kill.folder, poll, seconds)
             if not poll.poll(kill.after * 1000):
                 os.kill(process, kill.signal)
-        in_time = bool(poll.poll(seconds * 1000))
+        in_time = _poll(process, poll, seconds, idle)
         if not in_time:
             os.killpg(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
         return os.waitstatus_to_exitcode(status) if in_time else None
     finally:
         os.close(descriptor)
+
+
+def _poll(process: int, poll: select.poll, seconds: float, idle: float) -> bool:
+    """Wait until a process has ended; return False where it takes too long."""
+    end = time.monotonic() + seconds
+    used, since = -1.0, 0.0
+    while (now := time.monotonic()) < end:
+        if poll.poll(min(500, idle * 500)):
+            return True
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        # Ticks of itself and of its children; one that runs, or could, is not idle.
+        ticks = sum(map(float, fields[11:15]))
+        if ticks != used or fields[0] not in "SD":
+            used, since = ticks, now
+        elif now - since > idle:
+            return False
+    return False
+
+
+def _wait_until_caught(process: int, poll: select.poll) -> None:
+    """Wait until a process catches SIGTERM, or has ended."""
+    bit = 1 << (signal.SIGTERM - 1)
+    while not poll.poll(1):
+        status = Path(f"/proc/{process}/status").read_text()
+        if int(status.partition("SigCgt:")[2].split()[0], 16) & bit:
+            return
 
 
 def _wait_for_change(folder: Path, poll: select.poll, seconds: float) -> None:
