@@ -105,7 +105,7 @@ def stop_after_an_epoch() -> None:
         yield next(iter(whole(*arguments)))
         raise KeyboardInterrupt
 
-    module.fit = fit
+    module.fit = fit  # type: ignore[assignment]
 
 
 def _write_raw(name: str, folder: Path) -> None:

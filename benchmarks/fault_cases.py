@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, get_args
@@ -41,7 +42,7 @@ SHARED = Path("/dev/shm")  # noqa: S108
 ENDS = dict(zip(STAGES, ("preprocessed", "trained", "evaluated", "drawn"), strict=True))
 CODES = (0, 2, 3, 4, 130)
 # What may fail although nothing is wrong with ecgad or its input.
-REAL = ("disk is full", "no longer a finite number", "No space left", "File too large")
+REAL = ("disk is full", "loss is no longer finite", "No space left", "File too large")
 NO_MEMORY = "out of memory"
 # Of settings that are right, and ask for hours of work: the case ends where these are read.
 TOO_LONG = 99
@@ -196,8 +197,9 @@ def draw(seed: int, number: int, bases: Bases, kinds: Sequence[Kind] = KINDS) ->
             return _draw_command_line(rng, case)
         case "own file":
             return _draw_own_file(rng, case)
+    steps: tuple[Step, ...] = ()
     if kind.loaded:
-        state, steps = "evaluated", ()
+        state = "evaluated"
     elif kind.read:
         state, step = rng.choice(kind.read)
         steps = (step,)
@@ -394,9 +396,7 @@ def _step(case: Case, step: Step, work: Path, top: Path, verdict: Verdict) -> bo
 
 def leave_if_long(options: Sequence[str]) -> None:
     """End this process where its settings are right, and ask for more work than a case may have."""
-    changes = [
-        after for option, after in zip(options, options[1:], strict=False) if option == "--set"
-    ]
+    changes = [after for option, after in pairwise(options) if option == "--set"]
     try:
         experiment = load_experiment(Path(CONFIG), changes)
         text = experiment.model_dump_json()
@@ -444,24 +444,28 @@ def judge_words(outcome: Outcome, script: str, settings: bool = False) -> str:
 
     settings: whether it may be asked for more memory than there is.
     """
-    lines = outcome.stderr.splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
     if outcome.code is None:
         return "hangs"
     if outcome.code < 0:
         return f"ended by signal {-outcome.code}"
     if "Traceback (most recent call last)" in outcome.stderr:
         return "traceback"
-    if re.search(r"^\S*Warning\b|\b\w+Warning: |^Exception ignored", outcome.stderr, re.M):
+    if re.search(r"\b\w*Warning: |^Exception ignored", outcome.stderr, re.M):
         return "a warning"
+    lines = outcome.stderr.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
     if outcome.code == 0:
         return "an error line beside exit code 0" if errors else judge_result(outcome, script)
-    if len(errors) != 1 or not lines[-1].startswith("error: "):
+    return judge_error(outcome, errors, lines[-1:], settings)
+
+
+def judge_error(outcome: Outcome, errors: list[str], last: list[str], settings: bool) -> str:
+    """Say what is wrong about a run that failed. last: its last line on stderr."""
+    if len(errors) != 1 or last != errors:
         return f"{len(errors)} lines of error"
-    if outcome.code == 1 and not (settings and NO_MEMORY in errors[0]):
-        if not any(words in errors[0] for words in REAL):
-            return "exit code 1"
-    elif outcome.code not in (*CODES, 1):
+    allowed = (*REAL, NO_MEMORY) if settings else REAL
+    real = outcome.code == 1 and any(words in errors[0] for words in allowed)
+    if outcome.code not in CODES and not real:
         return f"exit code {outcome.code}"
     if len(errors[0]) > LONGEST_LINE:
         return "an error line of thousands of characters"

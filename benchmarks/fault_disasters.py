@@ -297,7 +297,15 @@ def _sweep(rng: Random, top: Path, bases: Bases, killed: bool) -> Verdict:
     """Run a sweep as a process: killed and run again, or two at once."""
     verdict = Verdict(SWEEP, "killed" if killed else "two at once")
     shutil.copytree(bases.of("synthetic", "raw"), top / "work")
-    command = [REPOSITORY / "sweeps" / "grid.sh", "-f", "-o", "out", "-s", "0 1", "exp.yaml"]
+    command: list[str | Path] = [
+        REPOSITORY / "sweeps" / "grid.sh",
+        "-f",
+        "-o",
+        "out",
+        "-s",
+        "0 1",
+        "exp.yaml",
+    ]
     if killed:
         first = start_process(command, top / "work")
         one = rng.choice((signal.SIGTERM, signal.SIGINT))

@@ -199,8 +199,12 @@ def _packed(rng: Random, content: bytes) -> bytes:
     with zipfile.ZipFile(buffer, "w") as file:
         file.writestr("x.csv", content)
     packed = rng.choice(
-        (gzip.compress(content, mtime=0), bz2.compress(content), lzma.compress(content))
-        + (buffer.getvalue(),)
+        (
+            gzip.compress(content, mtime=0),
+            bz2.compress(content),
+            lzma.compress(content),
+            buffer.getvalue(),
+        )
     )
     return packed[: rng.choice((len(packed), len(packed) // 2))]
 
@@ -393,11 +397,11 @@ def _yaml_rewritten(rng: Random, content: bytes) -> bytes:
         case "block":
             return b"---\n" + _dumped(tree).replace(b"\n", b" # same\n")
         case "flow":
-            return yaml.safe_dump(tree, default_flow_style=True).encode()
+            return yaml.safe_dump(tree, default_flow_style=True, sort_keys=False).encode()
         case "json":
             return json.dumps(tree).encode()
         case _:
-            text = yaml.safe_dump(tree["training"], default_flow_style=True).strip()
+            text = yaml.safe_dump(tree["training"], default_flow_style=True, width=1000).strip()
             rest = {key: value for key, value in tree.items() if key != "training"}
             return f"training:\n  <<: {text}\n".encode() + _dumped(rest)
 

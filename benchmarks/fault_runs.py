@@ -4,6 +4,7 @@ A forked child has all libraries imported, and saves the seconds that this takes
 """
 
 import contextlib
+import ctypes
 import importlib
 import os
 import pkgutil
@@ -26,6 +27,7 @@ REPOSITORY = Path(__file__).parent.parent
 SECONDS = 20.0
 # Seconds in which it does nothing at all, after which it counts as hanging as well.
 IDLE = 3.0
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 MEMORY = 3 * 2**30
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 # Nothing is downloaded: there is nobody at this address.
@@ -77,14 +79,15 @@ def warm_up() -> None:
     ):
         importlib.import_module(name)
     # Nobody answers, however often one asks.
-    http.PAUSES = ()
+    http.PAUSES = ()  # type: ignore[assignment]
 
 
 class Running:
     """A run that goes on: a child of this process, with what it prints kept in files."""
 
     def __init__(self) -> None:
-        self.streams = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        # They are closed as this is forgotten.
+        self.streams = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
         self.process = 0
 
     def wait(
@@ -129,7 +132,7 @@ def start_process(command: Sequence[str | Path], folder: Path) -> Running:
         stderr=stderr,
         env={**os.environ, **ENVIRONMENT, "PYTHON": sys.executable},
         start_new_session=True,
-        preexec_fn=_catch_ctrl_c,
+        preexec_fn=_as_started_by_hand,  # noqa: PLW1509, this process has no threads
     )
     # It is waited for by its number.
     process.returncode = 0
@@ -137,9 +140,14 @@ def start_process(command: Sequence[str | Path], folder: Path) -> Running:
     return running
 
 
-def _catch_ctrl_c() -> None:
-    # It is ignored in the processes that run cases, and those that they start would inherit that.
+def _as_started_by_hand() -> None:
+    # Ctrl-C is ignored in the processes that run cases, and those that they start would inherit it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _die_with_parent()
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def start(script: str, arguments: Sequence[str], folder: Path, own: bool) -> Running:
@@ -161,6 +169,7 @@ def _child(
     code = 1
     try:
         os.setsid()
+        _die_with_parent()
         for stream, descriptor in zip(streams, (1, 2), strict=True):
             os.dup2(stream.fileno(), descriptor)
         sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
