@@ -2,11 +2,14 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import wfdb
 import yaml
 from fault_runs import Outcome, start_forked
@@ -38,6 +41,21 @@ SOURCES: dict[str, dict[str, Any]] = {
     "synthetic": {"synthetic": {"beats": 60, "samples": 16, "anomalous_fraction": 0.3}},
     "csv": {"csv": {"file": "beats.csv", "label_column": "class", "normal_label": 1}},
     "unlabelled": {"source": "csv", "csv": {"file": "beats.csv", "header": False}},
+    "npy": {"source": "csv", "csv": {"file": "beats.npy", "label_column": 0, "normal_label": 1}},
+    "parquet": {
+        "source": "csv",
+        "csv": {"file": "beats.parquet", "label_column": "class", "normal_label": 1},
+    },
+    "test file": {
+        "source": "csv",
+        "csv": {
+            "file": "beats.csv",
+            "test_file": "test.csv",
+            "label_column": "class",
+            "normal_label": 1,
+        },
+        "split": {"method": "source"},
+    },
     "ecg5000 ts": {"source": "ecg5000"},
     "ecg5000 txt": {"source": "ecg5000"},
     "ecg_csv": {},
@@ -71,7 +89,9 @@ def make_bases(folder: Path, names: tuple[str, ...] = tuple(SOURCES), drawn: boo
         (raw / RAW).mkdir(parents=True)
         data = {"source": name, **SETTINGS["data"], **SOURCES[name]}
         (raw / CONFIG).write_text(yaml.safe_dump({**SETTINGS, "data": data}, sort_keys=False))
-        _write_raw(name, raw / RAW)
+        # By a child: libraries that have worked here may have threads, and forking with them fails.
+        written = start_forked("", (), raw, work=partial(_write_raw, name)).wait()
+        _must_end_well(written, name, "writing its files")
         before = "raw"
         stages = (("preprocessed", PREPROCESS), ("trained", TRAIN), ("evaluated", EVALUATE))
         for state, script in (
@@ -108,51 +128,80 @@ def stop_after_an_epoch() -> None:
     module.fit = fit  # type: ignore[assignment]
 
 
-def _write_raw(name: str, folder: Path) -> None:
-    """Write the raw files of a base."""
-    n_samples = {"ecg_csv": 140, "heartbeat_csv": 187}.get(name, 16)
+def _write_raw(name: str) -> int:
+    """Write the raw files of a base into the folder for them, and return 0."""
+    folder = Path(RAW)
+    if name in ("wfdb", "ptbdb"):
+        _write_records(name, folder)
+    elif name.startswith("ecg") or name == "heartbeat_csv":
+        _write_published(name, folder)
+    elif name != "synthetic":
+        _write_own_table(name, folder)
+    return 0
+
+
+def _beats(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make beats (60, n_samples) and their classes, (60,): 1 normal, 2 and 3 anomalous."""
     beats = synthesise(60, 0.3, n_samples)
-    values = np.round(beats.waveforms[:, 0].astype(float), 4)
     assert beats.labels is not None
-    classes = np.where(beats.labels == 0, 1, 2 + np.arange(len(values)) % 2)
+    classes = np.where(beats.labels == 0, 1, 2 + np.arange(60) % 2)
+    return np.round(beats.waveforms[:, 0].astype(float), 4), classes
+
+
+def _write_own_table(name: str, folder: Path) -> None:
+    values, classes = _beats(16)
+    names, table = ["class", *(f"t{i}" for i in range(16))], np.c_[classes, values]
     match name:
         case "csv":
-            head = ",".join(["class", *(f"t{i}" for i in range(n_samples))])
-            rows = np.column_stack([classes, values])
-            _table(folder / "beats.csv", rows, ",", head)
+            _table(folder / "beats.csv", table, ",", names)
         case "unlabelled":
             _table(folder / "beats.csv", values, ",")
+        case "npy":
+            np.save(folder / "beats.npy", table)
+        case "parquet":
+            frame = pd.DataFrame(table, columns=names)
+            frame.astype({"class": int}).to_parquet(folder / "beats.parquet")
+        case "test file":
+            _table(folder / "beats.csv", table[:40], ",", names)
+            _table(folder / "test.csv", table[40:], ",", names)
+
+
+def _write_published(name: str, folder: Path) -> None:
+    """Write files of the form of published ones."""
+    values, classes = _beats({"ecg_csv": 140, "heartbeat_csv": 187}.get(name, 16))
+    match name:
         case "ecg_csv":
-            _table(folder / "ecg.csv", np.column_stack([values, classes == 1]), ",")
+            _table(folder / "ecg.csv", np.c_[values, classes == 1], ",")
         case "heartbeat_csv":
             scaled = (values - values.min()) / np.ptp(values)
             for word, label in (("normal", 0), ("abnormal", 1)):
-                rows = scaled[beats.labels == label]
-                rows = np.column_stack([rows, np.full(len(rows), label)])
-                _table(folder / f"ptbdb_{word}.csv", rows, ",")
-        case "ecg5000 ts":
-            for part, which in (("TRAIN", slice(0, 40)), ("TEST", slice(40, 60))):
-                _ts(folder / f"ECG5000_{part}.ts", values[which], classes[which])
-        case "ecg5000 txt":
-            for part, which in (("TRAIN", slice(0, 40)), ("TEST", slice(40, 60))):
-                rows = np.column_stack([classes[which], values[which]])
-                _table(folder / f"ECG5000_{part}.txt", rows, "  ")
-        case "wfdb":
-            _record(folder, "100", 0, "212", ["69 M 1085 1629 x1", "Aldomet, Inderal"])
-            _record(folder, "101", 1, "16", ["75 F 1011 654 x1"])
-            _checksums(folder)
-        case "ptbdb":
-            for n, reason in enumerate(["Healthy control", "Myocardial infarction"] * 2):
-                patient = f"patient00{n + 1}"
-                (folder / patient).mkdir()
-                _record(folder / patient, f"s000{n}", n, "16", [f"Reason for admission: {reason}"])
-                (folder / patient / f"s000{n}.atr").unlink()
-            _checksums(folder)
+                rows = scaled[(classes > 1) == label]
+                _table(folder / f"ptbdb_{word}.csv", np.c_[rows, np.full(len(rows), label)], ",")
+        case _:
+            for part, of in (("TRAIN", slice(0, 40)), ("TEST", slice(40, 60))):
+                if name.endswith("ts"):
+                    _ts(folder / f"ECG5000_{part}.ts", values[of], classes[of])
+                else:
+                    _table(folder / f"ECG5000_{part}.txt", np.c_[classes, values][of], "  ")
 
 
-def _table(path: Path, rows: np.ndarray, delimiter: str, head: str | None = None) -> None:
+def _write_records(name: str, folder: Path) -> None:
+    if name == "wfdb":
+        _record(folder, "100", 0, "212", ["69 M 1085 1629 x1", "Aldomet, Inderal"])
+        _record(folder, "101", 1, "16", ["75 F 1011 654 x1"])
+    else:
+        for n, reason in enumerate(["Healthy control", "Myocardial infarction"] * 2):
+            patient = folder / f"patient00{n + 1}"
+            patient.mkdir()
+            _record(patient, f"s000{n}", n, "16", [f"Reason for admission: {reason}"])
+            (patient / f"s000{n}.atr").unlink()
+    _checksums(folder)
+
+
+def _table(path: Path, rows: np.ndarray, delimiter: str, names: Sequence[str] = ()) -> None:
     lines = [delimiter.join(f"{value:g}" for value in row) for row in rows]
-    path.write_text("\n".join([*([head] if head else []), *lines]) + "\n")
+    head = [delimiter.join(names)] if names else []
+    path.write_text("\n".join([*head, *lines]) + "\n")
 
 
 def _ts(path: Path, rows: np.ndarray, classes: np.ndarray) -> None:

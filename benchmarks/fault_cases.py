@@ -35,6 +35,7 @@ from fault_runs import Outcome, start, start_forked
 from pydantic import BaseModel
 
 from ecgad.artifacts import processed, runs
+from ecgad.artifacts.stages import GRAPH
 from ecgad.experiment import Experiment, load_experiment
 
 SHARED = Path("/dev/shm")  # noqa: S108
@@ -108,7 +109,9 @@ KINDS = (
     Kind("`--set` option", ("synthetic", "csv", "wfdb"), (), "option", checked=False, weight=10),
     Kind("command line", ("synthetic", "csv"), (), "command line", checked=False, weight=4),
     Kind("user's own file in the way", ("synthetic",), (), "own file", checked=False, weight=3),
-    _raw("CSV table", ("csv", "unlabelled"), "*.csv", "text", 8),
+    _raw("CSV table", ("csv", "unlabelled", "test file"), "*.csv", "text", 8),
+    _raw("NumPy table", ("npy",), "*.npy", "npy", 3),
+    _raw("Parquet table", ("parquet",), "*.parquet", "bytes", 2),
     _raw("`ecg.csv`", ("ecg_csv",), "*.csv", "text", 3),
     _raw("heartbeat table", ("heartbeat_csv",), "*.csv", "text", 3),
     _raw("ECG5000 `.ts`", ("ecg5000 ts",), "*.ts", "text", 5),
@@ -126,6 +129,7 @@ KINDS = (
     Kind("history.csv", WHOLE, (f"{RUN}/{runs.HISTORY}",), "text", READ_LAST, weight=2),
     Kind("scores, codes, reconstructions", WHOLE, ARRAYS, "npy", READ_RESULTS, weight=2),
     Kind("JSON of the results", WHOLE, RESULT_JSON, "json", READ_RESULTS, weight=3),
+    Kind("scores.csv", WHOLE, (f"{RUN}/scores.csv",), "text", READ_RESULTS, weight=2),
     Kind("detector.pt", WHOLE, DETECTOR, "tensors", READ_RESULTS, weight=2),
     Kind("loaded: arrays", WHOLE, (*SPLITS, *ARRAYS), "npy", loaded=True, checked=False),
     Kind("loaded: JSON", WHOLE, (*SPLIT_JSON, *RESULT_JSON), "json", loaded=True, checked=False),
@@ -542,13 +546,8 @@ def _may_write(script: str, name: str) -> bool:
     """Whether a stage may write a file of that name."""
     if name == "manifest.json" or (name == runs.CONFIG and script != PREPROCESS):
         return bool(script)
-    names = {
-        PREPROCESS: processed.OUTPUTS,
-        TRAIN: runs.TRAINING_OUTPUTS,
-        EVALUATE: (*runs.EVALUATION_OUTPUTS, "scores.csv"),
-        VISUALIZE: (runs.REPORT,),
-    }
-    return name in names.get(script, ()) or (script == VISUALIZE and name.endswith(".png"))
+    (outputs,) = [node.outputs for node in GRAPH.values() if node.script == script] or [()]
+    return name in outputs or (script == VISUALIZE and name.endswith(".png"))
 
 
 def _judge_end(case: Case, work: Path, bases: Bases, verdict: Verdict) -> None:

@@ -76,6 +76,7 @@ def warm_up() -> None:
         *("matplotlib.backends.backend_agg", "matplotlib.pyplot", "rich.progress", "rich.console"),
         *("rich.table", "sklearn.decomposition", "sklearn.ensemble", "sklearn.metrics"),
         *("sklearn.neighbors", "sklearn.svm", "torch.utils.serialization", "typer", "requests"),
+        *("pyarrow", "pyarrow.parquet"),
     ):
         importlib.import_module(name)
     # Nobody answers, however often one asks.
