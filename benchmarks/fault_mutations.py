@@ -267,18 +267,24 @@ def _json_nesting(rng: Random, content: bytes) -> bytes:
     return _replace(NUMBER, rng, content, lambda: deep) if rng.random() < 0.5 else deep.encode()
 
 
+HOSTILE_NAMES = (
+    *("../outside/mine", "../../outside/mine", "/outside/mine", "figures/../../outside/mine", "", "."),
+    *("..", "exp.yaml", "../exp.yaml", "config.yaml", "a/b", "a\0b", "figures", "x" * 300, "a\nb"),
+)
+
+
 def _manifest_forged(rng: Random, content: bytes) -> bytes:
-    """Change a value, with the digest that goes with it: as another version might have written."""
+    """Have it name other files as written by ecgad, with the digest that goes with that."""
     from ecgad.artifacts.manifest import _digest
 
     tree = json.loads(content)
     tree.pop("sha256")
-    tree = change_tree(rng, tree, lambda _: rng.choice(VALUES))
-    # Read again: not every value comes back as it was.
-    tree = json.loads(json.dumps(tree))
-    if isinstance(tree, dict):
-        tree["sha256"] = _digest(tree)
-    return json.dumps(tree).encode()
+    name = rng.choice(HOSTILE_NAMES)
+    stage = rng.choice(list(tree["files"]))
+    tree["files"][stage].append(name)
+    if stage in tree["stages"] and rng.random() < 0.5:
+        tree["stages"][stage]["outputs"][name] = "0" * 64
+    return json.dumps({"sha256": _digest(tree), **tree}).encode()
 
 
 def _json_rewritten(rng: Random, content: bytes) -> bytes:

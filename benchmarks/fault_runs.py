@@ -5,6 +5,7 @@ A forked child has all libraries imported, and saves the seconds that this takes
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import os
 import pkgutil
@@ -66,9 +67,7 @@ def warm_up() -> None:
 
     matplotlib.use("Agg")
     import ecgad
-    from ecgad.data.download import http
 
-    os.environ.update(ENVIRONMENT)
     for module in pkgutil.walk_packages(ecgad.__path__, "ecgad."):
         if "__main__" not in module.name and not module.name.startswith("ecgad.commands"):
             importlib.import_module(module.name)
@@ -79,8 +78,6 @@ def warm_up() -> None:
         *("pyarrow", "pyarrow.parquet"),
     ):
         importlib.import_module(name)
-    # Nobody answers, however often one asks.
-    http.PAUSES = ()  # type: ignore[assignment]
 
 
 class Running:
@@ -169,6 +166,8 @@ def _child(
     """Be the child; does not return."""
     code = 1
     try:
+        # What was imported is not garbage; looking through it would copy its memory.
+        gc.freeze()
         os.setsid()
         _die_with_parent()
         for stream, descriptor in zip(streams, (1, 2), strict=True):
@@ -195,8 +194,12 @@ def _child(
 
 def _as_new() -> None:
     """Leave nothing of what this process has that a new one has not."""
+    from ecgad.data.download import http
     from ecgad.runtime import workers
 
+    os.environ.update(ENVIRONMENT)
+    # Nobody answers, however often one asks.
+    http.PAUSES = ()  # type: ignore[assignment]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # Signals are caught from the first import on.

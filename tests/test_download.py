@@ -111,7 +111,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def database(server: Server) -> Database:
     """A small database, the only files of the server."""
-    rng = random.Random(0)  # noqa: S311
+    rng = random.Random(0)
     server.files = {
         f"patient00{patient}/s000{patient}_re{suffix}": rng.randbytes(size)
         for patient in (1, 2, 3)
@@ -171,7 +171,7 @@ def another_fetching(call: Callable[[Console], None], folder: Path) -> Iterator[
     second.join()
 
 
-MEMBERS = {name: random.Random(name).randbytes(40_000) for name in ("one.csv", "two.csv")}  # noqa: S311
+MEMBERS = {name: random.Random(name).randbytes(40_000) for name in ("one.csv", "two.csv")}
 SUMS = {name: digest(data) for name, data in MEMBERS.items()}
 
 
