@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- begin: benchmarks/faults.py -->", "<!-- end: benchmarks/faults.py -->"
+BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 COLUMNS = ("what is broken", "ways", "tried", "refused", "read all the same", "wrong")
 
 
