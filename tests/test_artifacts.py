@@ -447,6 +447,7 @@ def states(experiment: Experiment, n: int) -> list[TrainingState]:
         for n in range(n)
     ]
     model = build_model("dense", 2, 4, experiment.model.parameters)
+    moved = Optimizer(model.parameters(), experiment.training, 10).state_dict()
     weights = [{name: w * 0 + e for name, w in model.state_dict().items()} for e in range(n)]
     moved = Optimizer(model.parameters(), experiment.training, n).state_dict()
     return [

@@ -1,5 +1,6 @@
 """Thresholds and metrics against brute force and closed forms."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn import metrics as sk
 from ecgad.config.evaluation import EvaluationConfig
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError
-from ecgad.evaluation.examples import N_EXAMPLES, choose_examples
+from ecgad.evaluation.examples import choose_examples
 from ecgad.evaluation.intervals import _resampled, bootstrap_intervals
 from ecgad.evaluation.metrics import (
     by_record,
@@ -321,7 +322,7 @@ def test_the_tail_is_the_likeliest_one_that_begins_where_the_tail_does() -> None
         assert found == pytest.approx(expected, rel=0.01)
 
 
-@pytest.mark.parametrize("n_of_each", [1, 12, 30])
+@pytest.mark.parametrize("n_of_each", [1, 24, 40])
 def test_the_worst_misses_have_the_lowest_scores_and_the_mildest_the_highest(
     n_of_each: int,
 ) -> None:
@@ -333,27 +334,26 @@ def test_the_worst_misses_have_the_lowest_scores_and_the_mildest_the_highest(
     wrong = np.arange(n) % 4 < 2
     scores = np.where((labels == 1) != wrong, 1.1 + scores, scores)
     beats = Beats(np.zeros((n, 1, 3), np.float32), labels.astype(str), labels, np.arange(n))
-    found = choose_examples(
-        {"test": scores}, {"test": beats}, Threshold(1.0, "fixed", {}, None, None, 0)
-    )
+    threshold = Threshold(1.0, "fixed", {}, None, None, 0)
+    found = choose_examples({"test": scores}, {"test": beats}, threshold)
     missed = sorted(np.flatnonzero((labels == 1) & wrong), key=lambda beat: scores[beat])
     alarms = sorted(np.flatnonzero((labels == 0) & wrong), key=lambda beat: scores[beat])
-    assert found["missed_worst"].tolist() == missed[:N_EXAMPLES]
-    assert found["missed_mildest"].tolist() == missed[::-1][:N_EXAMPLES]
-    assert found["false_alarm_worst"].tolist() == alarms[::-1][:N_EXAMPLES]
-    assert found["false_alarm_mildest"].tolist() == alarms[:N_EXAMPLES]
+    assert found["missed_worst"].tolist() == missed[:24]
+    assert found["missed_mildest"].tolist() == missed[::-1][:24]
+    assert found["false_alarm_worst"].tolist() == alarms[::-1][:24]
+    assert found["false_alarm_mildest"].tolist() == alarms[:24]
     for name, label in (("normal", 0), ("anomalous", 1)):
         of_label = np.flatnonzero(labels == label)
         apart = np.abs(scores - np.median(scores[of_label]))
-        nearest = sorted(of_label, key=lambda beat: apart[beat])[:N_EXAMPLES]
+        nearest = sorted(of_label, key=lambda beat: apart[beat])[:24]
         assert sorted(apart[found[name]]) == pytest.approx(sorted(apart[nearest]))
     unlabelled = Beats(beats.waveforms, beats.symbols, None, beats.rows)
-    found = choose_examples(
-        {"test": scores}, {"test": unlabelled}, Threshold(1.0, "fixed", {}, None, None, 0)
-    )
-    order = np.argsort(scores)
-    assert found["lowest"].tolist() == order[:N_EXAMPLES].tolist()
-    assert found["highest"].tolist() == order[::-1][:N_EXAMPLES].tolist()
+    # Of the beats of all splits, where nobody has labelled them.
+    by_split = {"train": scores, "test": scores + 0.01 / n}
+    found = choose_examples(by_split, {"train": unlabelled, "test": unlabelled}, threshold)
+    order = np.argsort(np.concatenate(list(by_split.values())))
+    assert found["lowest"].tolist() == order[:24].tolist()
+    assert found["highest"].tolist() == order[::-1][:24].tolist()
 
 
 def test_typical_anomalies_are_of_each_class_in_turn() -> None:
@@ -361,11 +361,10 @@ def test_typical_anomalies_are_of_each_class_in_turn() -> None:
     labels = (symbols != "N").astype(np.int8)
     scores = np.random.default_rng(0).random(83)
     beats = Beats(np.zeros((83, 1, 3), np.float32), symbols, labels, np.arange(83))
-    found = choose_examples(
-        {"test": scores}, {"test": beats}, Threshold(0.5, "fixed", {}, None, None, 0)
-    )
-    assert "".join(symbols[found["anomalous"]]) == "SVSVSV" + "V" * (N_EXAMPLES - 6)
-    assert len(set(found["anomalous"])) == N_EXAMPLES
+    threshold = Threshold(0.5, "fixed", {}, None, None, 0)
+    found = choose_examples({"test": scores}, {"test": beats}, threshold)
+    assert "".join(symbols[found["anomalous"]]) == "SVSVSV" + "V" * 18
+    assert len(set(found["anomalous"])) == 24
 
 
 def test_a_beat_at_the_threshold_is_normal() -> None:
@@ -393,6 +392,8 @@ def test_words_of_a_threshold_say_what_it_was_chosen_on() -> None:
     assert words(1.0, "fixed", {}, None, None, 0) == "fixed"
     quantile = (0.5, "quantile", {"quantile": 0.98}, "validation", "normal", 40)
     assert words(*quantile) == "quantile (quantile 0.98) of 40 normal validation beats"
+    unlabelled = (0.5, "mean_std", {}, "train", "unlabelled", 40)
+    assert words(*unlabelled) == "mean_std of 40 unlabelled train beats"
     assert words(0.5, "youden", {}, "validation", "all", 50) == "youden of 50 validation beats"
 
 
@@ -417,21 +418,71 @@ def test_false_alarms_lie_where_binomial_and_beta_binomial_laws_say() -> None:
 def test_where_each_threshold_comes_from_is_said() -> None:
     scores, labels = np.arange(1000.0), np.arange(1000) % 2
     train = np.arange(300.0)
+    rate, validation = {"max_false_alarm_rate": 0.05}, ("validation", "normal", 500)
     asked: list[tuple[EvaluationConfig, tuple[Any, ...]]] = [
-        (asking(quantile=0.9), ("quantile", {"quantile": 0.9}, "validation", "normal", 500)),
-        (asking(method="mean_std"), ("mean_std", {"n_std": 2.0}, "train", "normal", 300)),
+        (asking(quantile=0.9), ("quantile", {"quantile": 0.9}, *validation)),
         (
-            asking(0.05),
-            ("conformal", {"max_false_alarm_rate": 0.05}, "validation", "normal", 500),
+            asking(method="mean_std", n_std=1.5),
+            ("mean_std", {"n_std": 1.5}, "train", "normal", 300),
         ),
-        (
-            asking(0.05, method="pot"),
-            ("pot", {"max_false_alarm_rate": 0.05}, "validation", "normal", 500),
-        ),
+        (asking(0.05), ("conformal", rate, *validation)),
+        (asking(0.05, method="pot"), ("pot", rate, *validation)),
         (asking(method="youden"), ("youden", {}, "validation", "all", 1000)),
         (asking(method="fixed", value=3.0), ("fixed", {}, None, None, 0)),
     ]
     for config, expected in asked:
-        chosen = choose_threshold(config, train, scores, labels)
-        found = (chosen.method, chosen.parameters, chosen.split, chosen.beats, chosen.n)
-        assert found == expected
+        threshold = choose_threshold(config, train, scores, labels)
+        value, *found, n_above, interval = vars(threshold).values()
+        assert tuple(found) == expected
+        method = expected[0]
+        of = {"mean_std": train, "youden": scores}.get(method, scores[labels == 0])
+        assert n_above == (0 if method == "fixed" else (of > value).sum())
+        assert interval is None
+    unlabelled = choose_threshold(asking(quantile=0.9), train, scores, None)
+    assert (unlabelled.beats, unlabelled.n, unlabelled.n_above) == ("unlabelled", 1000, 100)
+
+
+@pytest.mark.parametrize(("n", "quantile"), [(40, 0.9), (150, 0.98)])
+def test_the_interval_of_a_quantile_holds_the_true_one_as_often_as_it_says(
+    n: int, quantile: float
+) -> None:
+    """By simulation of few exponential scores; an end that they do not tell holds whatever lies."""
+    rng = np.random.default_rng(0)
+    true, held, ends = -np.log(1 - quantile), [], []
+    for _ in range(1000):
+        threshold = choose_threshold(
+            asking(quantile=quantile), np.empty(0), rng.exponential(size=n), None
+        )
+        assert threshold.interval_95 is not None
+        low, high = threshold.interval_95
+        ends.append((low, high))
+        held.append((low is None or low <= true) and (high is None or true <= high))
+    assert 0.94 <= np.mean(held) <= 0.995
+    # Each end is missed about as often as the other.
+    missed = [np.mean([low is not None and low > true for low, _ in ends])]
+    missed.append(np.mean([high is not None and high < true for _, high in ends]))
+    assert max(missed) < 0.04
+
+
+@pytest.mark.parametrize("n", [20, 99])
+def test_a_threshold_on_few_beats_says_how_far_chance_moves_it(n: int) -> None:
+    rng = np.random.default_rng(n)
+    config, widths = asking(method="mean_std"), []
+    drawn = rng.normal(size=(2000, n))
+    values = drawn.mean(axis=1) + 2 * drawn.std(axis=1)
+    for _ in range(10):
+        threshold = choose_threshold(config, rng.normal(size=n), np.zeros(1), None)
+        assert threshold.interval_95 is not None
+        low, high = threshold.interval_95
+        assert low is not None and high is not None and low < threshold.value < high
+        widths.append(high - low)
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.std(values), rel=0.2)
+    scores, labels = scored(n, 1)
+    best = choose_threshold(asking(method="youden"), np.empty(0), scores, labels)
+    assert best.interval_95 is not None
+    words = few_words(vars(best))
+    assert words.startswith(f"the threshold rests on few beats: {best.n_above} of {n} lie above it")
+    assert few_words(vars(replace(best, interval_95=(None, 2.0)))).endswith("from - to 2")
+    assert few_words(vars(replace(best, interval_95=(1, None)))).endswith("more than any of them")
+    many = choose_threshold(asking(quantile=0.5), np.empty(0), rng.normal(size=100), None)
+    assert many.interval_95 is None and few_words(vars(many)) == ""
