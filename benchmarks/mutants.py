@@ -57,6 +57,7 @@ def main(
     drawn = {name: draw(files, seed) for name, files in files_of(modules.split(",")).items()}
     known = earlier(file)
     equivalent = read_equivalent()
+    sources = {m.file: digest(m.file) for of_module in drawn.values() for m in of_module}
     bench = Bench(REPOSITORY, REPOSITORY / ".mutants", jobs)
     tests = bench.tests()
     end = time.monotonic() + 60 * minutes
@@ -75,7 +76,7 @@ def main(
             "line": mutant.line,
             "outcome": outcome,
             "seconds": round(seconds, 1),
-            "source": digest(mutant.file),
+            "source": sources[mutant.file],
         }
         print(f"{outcome}: line {mutant.line}, {mutant.name}", flush=True)
         if file is not None:
