@@ -392,8 +392,8 @@ def test_words_of_a_threshold_say_what_it_was_chosen_on() -> None:
     assert words(1.0, "fixed", {}, None, None, 0) == "fixed"
     quantile = (0.5, "quantile", {"quantile": 0.98}, "validation", "normal", 40)
     assert words(*quantile) == "quantile (quantile 0.98) of 40 normal validation beats"
-    mean_std = (0.5, "mean_std", {}, "train", "unlabelled", 40)
-    assert words(*mean_std) == "mean_std of 40 unlabelled train beats"
+    found = words(0.5, "mean_std", {}, "train", "unlabelled", 40)
+    assert found == "mean_std of 40 unlabelled train beats"
     assert words(0.5, "youden", {}, "validation", "all", 50) == "youden of 50 validation beats"
 
 
