@@ -1,5 +1,6 @@
 """From a record's file to its beats, by what physics and arithmetic say of known waveforms."""
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from ecgad.errors import FileError
 from ecgad.processing.filtering import filter_leads
 from ecgad.processing.segmentation import segment
 from ecgad.processing.template import templates
+from ecgad.recordings.beat_classes import CLASS_MAPS, CLASSES
 from ecgad.recordings.recording import Recording
 from ecgad.recordings.wfdb import (
     files_of,
@@ -231,3 +233,159 @@ def test_checksum_and_first_value_are_both_wrong_in_a_record_of_another_signal(
         return
     with pytest.raises(FileError, match="neither checksum nor first value"):
         read_leads(header, [0])
+
+
+def header_of(folder: Path, text: str) -> Path:
+    (folder / "h.hea").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("first_line", "words"),
+    [
+        ("h 1 0.99 1000", "a sampling rate of 0.99 Hz cannot be right"),
+        ("h 1 1 1000", ""),
+        ("h 1 100000 100000", ""),
+        ("h 1 100001 100001", "a sampling rate of 100001 Hz cannot be right"),
+        ("h 1 360 359", "is shorter than a second"),
+        ("h 1 360 360", ""),
+        ("h 0 360 1000", "signals of known length in one segment"),
+        ("h 2 360 1000", "promises 2 signals and describes 1"),
+    ],
+)
+def test_a_header_is_of_an_ecg_of_a_second_or_longer(
+    tmp_path: Path, first_line: str, words: str
+) -> None:
+    folder = header_of(tmp_path, f"{first_line}\nh.dat 16 200/mV 16 0 5 6 0 II\n")
+    if words:
+        with pytest.raises(FileError, match=words):
+            read_header(folder, "h")
+        return
+    header = read_header(folder, "h")
+    _, _, rate, n_samples = first_line.split()
+    assert (header.sampling_rate, header.n_samples) == (float(rate), int(n_samples))
+    assert (header.leads, header.units, header.comments) == (("II",), ("mV",), ())
+    assert header.start is None
+
+
+def test_what_a_header_leaves_out_is_what_the_standard_says(tmp_path: Path) -> None:
+    """Millivolts where there is no unit; leads without a name are counted from 1."""
+    lines = ["h 3 250 500 12:30:00 24/12/1999", "h.dat 212", "h.dat 212 200 12 0 0 0 0 V1"]
+    folder = header_of(tmp_path, "\n".join([*lines, "g.dat 16 100/uV", "# a", "#b ", ""]))
+    header = read_header(folder, "h")
+    assert header.leads == ("lead 1", "V1", "lead 3")
+    assert header.units == ("mV", "mV", "uV")
+    assert header.comments == ("a", "b")
+    assert header.start == datetime(1999, 12, 24, 12, 30)
+    assert [file.name for file in header.files] == ["h.hea", "h.dat", "g.dat"]
+    # Of format 212, two samples take three bytes; of 16, one takes two.
+    assert header.least_bytes == (0, 2 * 500 * 3 // 2, 500 * 2)
+    for content, words in (
+        ("h.dat 77", "format 77 cannot be read"),
+        ("h.dat 16 200/\u00b5V", "uV"),
+    ):
+        (folder / "h.hea").write_text(f"h 1 250 500\n{content} II\n", encoding="utf-8")
+        with pytest.raises(FileError, match=words):
+            read_header(folder, "h")
+
+
+@pytest.mark.parametrize(
+    ("form", "bytes_a_sample"), [("16", 2), ("24", 3), ("32", 4), ("80", 1), ("212", 1.5)]
+)
+def test_a_signal_file_has_as_many_bytes_as_its_format_takes(
+    tmp_path: Path, form: str, bytes_a_sample: float
+) -> None:
+    """Whatever the format, the header's reckoning is that of the library which writes the file."""
+    ecg = easy_recording()[0][:1000]
+    wfdb.wrsamp(
+        "r",
+        fs=RATE,
+        units=["mV"] * 2,
+        sig_name=["I", "II"],
+        p_signal=np.stack([ecg, -ecg], 1),
+        fmt=[form] * 2,
+        write_dir=str(tmp_path),
+    )
+    header = read_header(tmp_path, "r")
+    path = tmp_path / "r.dat"
+    assert header.least_bytes == (0, path.stat().st_size) == (0, int(2 * 1000 * bytes_a_sample))
+    np.testing.assert_allclose(read_leads(header, [1])[0], -ecg, atol=0.01)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FileError, match=r"r.dat does not hold the 1000 samples"):
+        read_leads(header, [0])
+
+
+@pytest.mark.parametrize(("beyond", "refused"), [(0, False), (199, False), (200, True)])
+def test_the_last_beat_may_lie_within_a_second_past_the_end(
+    save: Save, beyond: int, refused: bool
+) -> None:
+    ecg = easy_recording()[0]
+    folder = save(samples=np.array([100, len(ecg) - 1, len(ecg) + beyond]), symbols=[*"NVN"])
+    header = read_header(folder, "r1")
+    if refused:
+        with pytest.raises(FileError, match=f"at sample {len(ecg) + beyond} lies beyond"):
+            read_annotations(header, "atr")
+        return
+    found = read_annotations(header, "atr")
+    assert found.samples.tolist() == [100, len(ecg) - 1]
+    assert found.left_out["beat at the record's end"] == 1
+    assert found.left_out["second annotation of a beat"] == 0
+
+
+def test_annotations_of_another_clock_are_brought_to_the_records(save: Save) -> None:
+    """Counted at 1000 Hz, of a record of 200 Hz, as the first note of the file says."""
+    folder = save()
+    wfdb.wrann(
+        "r1",
+        "qrs",
+        np.array([0, 505, 1500]),
+        ["N", "N", "V"],
+        fs=1000,
+        write_dir=str(folder),
+    )
+    note = np.array([0, 500, 1503])
+    wfdb.wrann(
+        "r1",
+        "atr",
+        note,
+        ['"', "N", "V"],
+        aux_note=["## time resolution: 1000", "", ""],
+        write_dir=str(folder),
+    )
+    found = read_annotations(read_header(folder, "r1"), "atr")
+    assert found.samples.tolist() == [100, 301]
+    assert found.symbols.tolist() == ["N", "V"]
+    assert found.left_out["annotation of no beat"] == 0
+    assert read_annotations(read_header(folder, "r1"), "qrs").samples.tolist() == [0, 101, 300]
+
+
+def test_a_lead_that_holds_nothing_or_what_no_heart_gives_is_named(tmp_path: Path) -> None:
+    ecg = easy_recording()[0]
+    leads = np.stack([ecg, ecg, 0.5 + 0 * ecg, 2e6 * ecg])
+    folder = written(tmp_path, "r", "mV", leads, ("I", "II", "III", "V1"))
+    stored = np.fromfile(folder / "r.dat", "<i2").reshape(-1, 4)
+    stored[:, 1] = -(2**15)  # a sample is missing
+    stored.tofile(folder / "r.dat")
+    header = read_header(folder, "r")
+    assert read_leads(header, [0]).shape == (1, len(ecg))
+    for index, words in (
+        (1, "lead II is without a valid sample"),
+        (2, r"lead III is flat at 0\.\d+ mV"),
+        (3, r"lead V1 reaches 2.*e\+06 mV; mend the gain"),
+    ):
+        with pytest.raises(FileError, match=words):
+            read_leads(header, [0, index])
+    partly = np.where(np.arange(len(ecg)) < 100, np.nan, ecg)
+    folder = written(tmp_path, "p", "mV", partly[None])
+    found = read_leads(read_header(folder, "p"), [0])[0]
+    assert np.isnan(found[:100]).all() and np.isfinite(found[100:]).all()
+
+
+@pytest.mark.parametrize("group", ["NLRB", "ejn", "AaJS", "VrE", "F", "/fQ?"])
+def test_classes_are_those_of_ec57(group: str) -> None:
+    """Of the standard's table, and of de Chazal et al. 2004, who count escape beats as normal."""
+    of = {"NLRB": "NN", "ejn": "SN", "AaJS": "SS", "VrE": "VV", "F": "FF", "/fQ?": "QQ"}[group]
+    for symbol in group:
+        assert CLASS_MAPS["aami"][symbol] + CLASS_MAPS["ml_literature"][symbol] == of
+    assert len(CLASS_MAPS["aami"]) == len(CLASS_MAPS["ml_literature"]) == 19
+    assert set(CLASS_MAPS["aami"].values()) == set(CLASSES)
