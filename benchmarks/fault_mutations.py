@@ -268,7 +268,14 @@ def _json_nesting(rng: Random, content: bytes) -> bytes:
 
 
 HOSTILE_NAMES = (
-    *("../outside/mine", "../../outside/mine", "/outside/mine", "figures/../../outside/mine", "", "."),
+    *(
+        "../outside/mine",
+        "../../outside/mine",
+        "/outside/mine",
+        "figures/../../outside/mine",
+        "",
+        ".",
+    ),
     *("..", "exp.yaml", "../exp.yaml", "config.yaml", "a/b", "a\0b", "figures", "x" * 300, "a\nb"),
 )
 

@@ -108,7 +108,7 @@ def files_of(names: list[str]) -> dict[str, list[str]]:
 def draw(files: list[str], seed: int) -> list[Mutant]:
     """Return the mutants of a module in random order."""
     found = [mutant for file in files for mutant in mutants(REPOSITORY, file)]
-    random.Random(seed).shuffle(found)  # noqa: S311
+    random.Random(seed).shuffle(found)
     return found
 
 
