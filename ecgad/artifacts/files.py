@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ecgad.errors import ConfigError, FileError, UserError
-from ecgad.runtime import locks
+from ecgad.runtime import interruption, locks
 
 # A temporary file is hidden, .NAME.xxxxxxxx.ecgad
 TEMPORARY = ".ecgad"
@@ -54,6 +54,7 @@ def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     so_far = free = 0
     descriptor, temporary = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.parent)
+    interruption.temporaries.add(temporary)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             with suppress(OSError):
@@ -71,8 +72,10 @@ def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
         # mkstemp lets only the owner read; a file that takes its place is as open as others are.
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
+        interruption.temporaries.discard(temporary)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        interruption.temporaries.discard(temporary)
         # Of several files that are open, each is thrown what befell one of them.
         if (
             isinstance(error, OSError)

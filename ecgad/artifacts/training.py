@@ -1,6 +1,7 @@
 """What a training leaves behind while it goes on, and how another one goes on from there."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,7 @@ from ecgad.artifacts.runs import HISTORY_COLUMNS
 from ecgad.artifacts.stages import Stage
 from ecgad.data.beats import Beats
 from ecgad.errors import ConfigError, FileError, MismatchError
-from ecgad.runtime import processes
+from ecgad.runtime import interruption, processes
 
 if TYPE_CHECKING:
     from ecgad.scoring.reference_beats import ReferenceBeats
@@ -163,6 +164,8 @@ class TrainingWriter:
     interrupted or diverged. Of several processes, the first alone writes.
     """
 
+    stack: ExitStack
+
     def __init__(
         self, stage: Stage, checkpoint: Checkpoint, state: "TrainingState | None" = None
     ) -> None:
@@ -175,6 +178,10 @@ class TrainingWriter:
         self.saved_at = time.monotonic()
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(interruption.deferred())
+            stack.callback(self._write)
+            self.stack = stack.pop_all()
         return self
 
     def __call__(self, state: "TrainingState") -> None:
@@ -183,8 +190,8 @@ class TrainingWriter:
         if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self._write()
 
-    def __exit__(self, *_: object) -> None:
-        self._write()
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
 
     def _write(self) -> None:
         if self.state is not None and self.state.epoch and processes.RANK == 0:

@@ -30,16 +30,17 @@ def exit_code(work: Callable[[], None], interrupted: str) -> int:
 
     interrupted: how to go on after an interruption.
     """
+    interrupted = f"interrupted; {interrupted}"
     try:
         # What a library warns of either does not matter, or ends as an error of our own.
-        with interrupts.raised(), warnings.catch_warnings():
+        with interrupts.caught(interrupted), warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
             work()
     except UserError as error:
         return fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return fail(f"interrupted; {interrupted}", interrupts.INTERRUPTED)
+        return fail(interrupted, interrupts.INTERRUPTED)
     except MemoryError as error:
         return fail(f"out of memory: {error}", 1)
     except OSError as error:

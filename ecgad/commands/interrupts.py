@@ -1,50 +1,46 @@
 """Ctrl-C, and the signal by which schedulers and `timeout` end a job: one line, exit code 130.
 
-That holds from the first import on. While work goes on, an interruption is a KeyboardInterrupt, so
-that everything is left in order; before that, and the second time, the process ends where it is.
-Once the work is over, what is to be said is said.
+That holds from the first import on, and until the work is over; what is to be said then is said.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from ecgad.runtime import interruption
+
 INTERRUPTED = 130
+SHOW_CURSOR = b"\x1b[?25h"
 
 
 def catch() -> None:
-    """End at once where the process is interrupted."""
-    _handle(_end_at_once)
+    """End where the process is interrupted."""
+    _handle(lambda *_: _end("interrupted"))
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Raise KeyboardInterrupt where this context is interrupted; after it, nothing interrupts."""
-    here, usual = os.getpid(), sys.unraisablehook
+def caught(message: str) -> Iterator[None]:
+    """End with this message where the context is interrupted; after it, nothing interrupts."""
+    here, state = os.getpid(), interruption.state
 
-    def raise_once(*_: Any) -> None:
+    def handler(*_: Any) -> None:
         if os.getpid() != here:
             # Forked off a moment ago, with handlers of its own to come; the parent says it.
             os._exit(INTERRUPTED)
-        _handle(_end_at_once)
-        raise KeyboardInterrupt
+        if state.deferred and not state.pending:
+            state.pending = True
+        else:
+            _end(message)
 
-    def not_lost(what: Any) -> None:
-        # It fell into a destructor or the like, which goes on.
-        if what.exc_type is KeyboardInterrupt:
-            _end_at_once()
-        usual(what)
-
-    sys.unraisablehook = not_lost
-    _handle(raise_once)
+    state.pending = False
+    _handle(handler)
     try:
         yield
     finally:
         _handle(signal.SIG_IGN)
-        sys.unraisablehook = usual
 
 
 def _handle(handler: Any) -> None:
@@ -54,7 +50,18 @@ def _handle(handler: Any) -> None:
     signal.signal(signal.SIGTERM, handler)
 
 
-def _end_at_once(*_: Any) -> None:
+def _end(message: str) -> None:
+    if "multiprocessing" in sys.modules:
+        from multiprocessing import active_children
+
+        with suppress(Exception):
+            for child in active_children():
+                child.kill()
+    for path in list(interruption.temporaries):
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
     if os.environ.get("RANK", "0") == "0":
-        os.write(2, b"error: interrupted\n")
+        # A bar of progress hides the cursor.
+        os.write(2, SHOW_CURSOR if os.isatty(2) else b"")
+        os.write(2, f"error: {message}\n".encode())
     os._exit(INTERRUPTED)

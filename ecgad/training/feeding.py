@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ecgad.data.beats import NORMAL, Beats
 from ecgad.errors import ConfigError
-from ecgad.runtime import processes
+from ecgad.runtime import interruption, processes
 from ecgad.runtime.reading import read_ahead, read_rows
 
 # Blocks of neighbouring beats that are in memory at once, and shuffled together; the more, the
@@ -74,6 +74,7 @@ class Held:
         kept = torch.arange(self.n) if kept is None else kept
         order = kept[torch.randperm(len(kept), generator=generator)]
         for indices in order.to(self.beats.device).split(size):
+            interruption.check()
             if len(self.beats) == self.n:
                 yield Batch(self.beats[indices], None, len(indices))
                 continue
@@ -82,7 +83,9 @@ class Held:
 
     def chunks(self) -> Iterator[Tensor]:
         """Give chunks, as `Normals` says."""
-        return iter(self.beats.split(CHUNK))
+        for chunk in self.beats.split(CHUNK):
+            interruption.check()
+            yield chunk
 
 
 class Streamed:
@@ -123,6 +126,7 @@ class Streamed:
             held = own.cumsum(0) - 1
             *parts, rest = torch.randperm(len(own), generator=generator).split(size)
             for indices in parts:
+                interruption.check()
                 of_batch = own[indices]
                 yield Batch(
                     beats[held[indices[of_batch]].to(self.device)],
@@ -137,7 +141,9 @@ class Streamed:
         wanted = np.ones(self.n, bool)
         blocks = [[block] for block in np.flatnonzero(self.own).tolist()]
         for beats, _ in read_ahead(lambda block: self._read(block, wanted), blocks):
-            yield from beats.split(CHUNK)
+            for chunk in beats.split(CHUNK):
+                interruption.check()
+                yield chunk
 
     def _read(self, blocks: list[int], wanted: np.ndarray) -> tuple[Tensor, Tensor]:
         """Read this rank's of the wanted beats of some blocks, and say which of them these are."""
