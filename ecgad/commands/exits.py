@@ -24,6 +24,9 @@ NO_FILE = {
     errno.EPERM,
 }
 
+# Characters of a message.
+LONGEST = 1000
+
 
 def exit_code(work: Callable[[], None], interrupted: str) -> int:
     """Do the work, and return the exit code that it ends with.
@@ -61,6 +64,10 @@ def run_app(app: typer.Typer) -> NoReturn:
 
 def fail(message: str, code: int) -> int:
     """Print the one line that says what is wrong, and return the code."""
+    line = " ".join(message.split())
+    if len(line) > LONGEST:
+        # Of a name of thousands of characters, say.
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
     if processes.RANK == 0:
-        print("error: " + " ".join(message.split()), file=sys.stderr)
+        print(f"error: {line}", file=sys.stderr)
     return code
