@@ -19,6 +19,7 @@ from ecgad.data.sources.synthetic import synthesise
 from ecgad.detection.detector import _divide
 from ecgad.errors import ConfigError, FileError, MismatchError
 from ecgad.recordings.wfdb import read_header, read_recording
+from ecgad.scoring.inference import reconstruct
 from ecgad.scoring.thresholds import Threshold
 from ecgad.training.fit import fit
 from tests.helpers import Save, easy_recording, set_options
@@ -396,3 +397,70 @@ def test_what_a_detector_file_says_is_what_the_detector_does(tmp_path: Path) -> 
     assert told["score"] == WITH_REFERENCES["score"]
     assert (told["neighbours"], told["adaptation_minutes"], told["running_beats"]) == (5, 0.25, 11)
     assert told["checkpoint_sha256"] is None
+
+
+@pytest.mark.parametrize("lacking", ["times", "records"])
+def test_a_split_of_no_records_cannot_be_adapted_to(lacking: str) -> None:
+    plain = fitted(WITH_REFERENCES)
+    new = synthesise(20, seed=2)
+    known: dict[str, Any] = {"times": np.arange(20.0), "records": np.zeros(20, int)}
+    scaled = replace(new, waveforms=plain.scaler.transform(new.waveforms), **known)
+    adapting = Detector(plain.scorer, plain.scaler, plain.beat_format, adaptation_minutes=0.2)
+    adapted = adapting.score_split(scaled)
+    np.testing.assert_allclose(adapted, adapting.scores(new.waveforms, **known), rtol=1e-5)
+    as_it_is = plain.score_split(scaled)
+    np.testing.assert_array_equal(adapting.score_split(scaled, adapt=False), as_it_is)
+    assert np.abs(adapted[12:] / as_it_is[12:] - 1).max() > 0.01
+    unknown: dict[str, Any] = {lacking: None}
+    of_none = replace(scaled, **unknown)
+    with pytest.raises(ConfigError, match="these beats are of no records"):
+        adapting.score_split(of_none)
+    np.testing.assert_array_equal(adapting.score_split(of_none, adapt=False), as_it_is)
+    np.testing.assert_array_equal(plain.score_split(of_none), as_it_is)
+
+
+def test_a_detector_learns_from_the_ecg_in_padded_beats_and_keeps_their_format() -> None:
+    """References are by the errors of the beats' own samples; leads are named by number."""
+    beats = np.repeat(synthesise(100, seed=1).waveforms, 2, axis=1)
+    beats[::2, :, 60:] = 0
+    lengths = np.where(np.arange(100) % 2, 140, 60)
+    detector = Detector.fit(
+        beats, lengths=lengths, training={"epochs": 2}, evaluation=WITH_REFERENCES, validation=0.3
+    )
+    assert detector.beat_format == BeatFormat(("lead 1", "lead 2"))
+    assert detector.scorer.reference is not None and len(detector.scorer.reference) == 70
+    assert detector.threshold is not None
+    assert (detector.threshold.beats, detector.threshold.n) == ("unlabelled", 30)
+    plain = Detector(detector.scorer, detector.scaler, detector.beat_format)
+    known = detector.scorer.reference.members[0]["mae"]
+    scaled = detector.scaler.transform(beats)
+    apart = np.abs(scaled - reconstruct(detector.model, scaled))
+    own = [a[:, :n].mean() for a, n in zip(apart, lengths, strict=True)]
+    for error in known:
+        assert np.abs(np.array(own) - error).min() < 1e-5
+    assert np.isfinite(plain.scores(beats, lengths)).all()
+
+
+def test_settings_and_seed_decide_what_is_fitted() -> None:
+    """The network, its members and its scaling; the same seed again gives the same weights."""
+    wide = fitted(
+        model={"kind": "dense", "dense": {"layers": [5], "code_size": 3}},
+        training={"epochs": 1, "members": 2},
+        scaling={"method": "minmax", "per": "position"},
+        seed=3,
+    )
+    assert len(wide.model.members) == 2 and wide.scaler.method == "minmax"
+    assert wide.scaler.scale.shape == (1, 140)
+    assert wide.scorer.components == {"mae": 1.0} and wide.origin == {"seed": 3}
+    first, again, other = (fitted(seed=seed).scores(synthesise(9).waveforms) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert fitted().scaler.method == "standard"
+    for evaluation in ({"adaptation_minutes": 5}, {"running_beats": 10}):
+        with pytest.raises(ConfigError, match="need beats of whole records"):
+            fitted(evaluation)
+    for share in (1.0, -0.1):
+        with pytest.raises(ValueError, match="a share between 0 and 1"):
+            fitted(validation=share)
+    with pytest.raises(ValueError, match=r"0 .normal. or 1"):
+        Detector.fit(synthesise(9).waveforms, np.array([0, 1, 2] * 3))

@@ -19,7 +19,7 @@ from ecgad.models import Autoencoder, Ensemble, build_model
 from ecgad.processing.rr_intervals import rr_intervals
 from ecgad.scoring.by_record import adapted_scores
 from ecgad.scoring.components import COMPONENTS
-from ecgad.scoring.inference import encode, reconstruct
+from ecgad.scoring.inference import compute_features, encode, reconstruct
 from ecgad.scoring.reference_beats import (
     ReferenceBeats,
     choose_reference_beats,
@@ -474,3 +474,14 @@ def test_padded_beats_of_records_are_scored_by_their_own_lengths() -> None:
         own = scorer.adapted(beats[first], lengths[first])
         np.testing.assert_allclose(found[later], own.scores(beats[later], lengths[later]))
         np.testing.assert_allclose(found[first], scorer.scores(beats[first], lengths[first]))
+
+
+def test_no_more_is_computed_than_is_needed() -> None:
+    model, beats = small_model(), some_beats(5).waveforms
+    for needed in ({"mae"}, {"mse", "codes"}, {"codes"}):
+        timing = ("log_rr_previous",)
+        assert compute_features(model, beats, None, timing, needed).keys() == needed
+    both = compute_features(model, beats, None, ("log_rr_previous",), {"before"})
+    assert both.keys() == {"timing", "before"}
+    assert both["before"].dtype == np.float32
+    assert compute_features(model, beats, None, (), {"mae"})["mae"].dtype == np.float64

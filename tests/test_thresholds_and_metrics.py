@@ -1,5 +1,6 @@
 """Thresholds and metrics against brute force and closed forms."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,12 @@ from ecgad.errors import ConfigError
 from ecgad.evaluation.examples import choose_examples
 from ecgad.evaluation.intervals import _resampled, bootstrap_intervals
 from ecgad.evaluation.metrics import (
+    HEADLINE,
+    RECORD_MEASURES,
     by_record,
     confusion,
     false_alarms,
+    mean_over_records,
     ranking_metrics,
     threshold_metrics,
 )
@@ -486,3 +490,53 @@ def test_a_threshold_on_few_beats_says_how_far_chance_moves_it(n: int) -> None:
     assert few_words(vars(replace(best, interval_95=(1, None)))).endswith("more than any of them")
     many = choose_threshold(asking(quantile=0.5), np.empty(0), rng.normal(size=100), None)
     assert many.interval_95 is None and few_words(vars(many)) == ""
+
+
+def test_titles_are_words() -> None:
+    for title in [*HEADLINE.values(), *RECORD_MEASURES.values()]:
+        assert re.fullmatch(r"[A-Za-z1() ]+", title)
+
+
+def test_threshold_metrics_of_counts_are_those_of_scikit_learn() -> None:
+    """Also where nothing is flagged, or all: what cannot be divided is 0."""
+    for tn, fp, fn, tp in ((50, 7, 4, 20), (50, 0, 9, 0), (0, 30, 0, 4), (3, 1, 1, 1)):
+        truth = np.repeat([0, 0, 1, 1], (tn, fp, fn, tp))
+        predicted = np.repeat([0, 1, 0, 1], (tn, fp, fn, tp))
+        assert confusion(truth.astype(np.int8), predicted.astype(np.int8)) == [tn, fp, fn, tp]
+        found = threshold_metrics(tn, fp, fn, tp)
+        assert found["mcc"] == pytest.approx(sk.matthews_corrcoef(truth, predicted))
+        assert found["f1"] == pytest.approx(sk.f1_score(truth, predicted, zero_division=0))
+        precision = sk.precision_score(truth, predicted, zero_division=0)
+        assert found["precision"] == pytest.approx(precision)
+    assert confusion(np.zeros(3, np.int8), np.zeros(3, np.int8)) == [3, 0, 0, 0]
+
+
+def test_results_of_records_are_of_their_own_beats_and_each_counts_the_same() -> None:
+    records = np.repeat([*"abc"], (10, 4, 6))
+    labels = np.array([0] * 6 + [1] * 4 + [0] * 4 + [1] * 6)
+    scores = np.arange(20.0)
+    found = by_record(scores, labels, (scores > 7).astype(np.int8), records)
+    assert found["a"] == {
+        "n_normal": 6,
+        "n_anomalous": 4,
+        "auroc": 1.0,
+        "sensitivity": 0.5,
+        "specificity": 1.0,
+    }
+    assert found["b"] == {
+        "n_normal": 4,
+        "n_anomalous": 0,
+        "auroc": None,
+        "sensitivity": None,
+        "specificity": 0.0,
+    }
+    assert found["c"]["specificity"] is None and found["c"]["sensitivity"] == 1.0
+    assert mean_over_records(found) == {
+        "auroc": 1.0,
+        "n_auroc": 1,
+        "sensitivity": 0.75,
+        "n_sensitivity": 2,
+        "specificity": 0.5,
+        "n_specificity": 2,
+    }
+    assert mean_over_records({"b": found["b"]})["auroc"] is None
