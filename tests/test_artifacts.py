@@ -3,7 +3,11 @@
 import csv
 import errno
 import io
+import os
+import re
+import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +22,10 @@ from ecgad.artifacts.stages import Stage
 from ecgad.data.beats import BeatFormat, Beats, Strip
 from ecgad.data.scaling import RunningStatistics
 from ecgad.data.splits import SPLITS
-from ecgad.errors import ConfigError, FileError, MismatchError
+from ecgad.errors import ConfigError, FileError, MismatchError, UserError
 from ecgad.experiment import Experiment
 from ecgad.models import build_model
+from ecgad.runtime import processes
 from ecgad.runtime.locks import FolderLock
 from ecgad.scoring.reference_beats import ReferenceBeats
 from ecgad.training.fit import TrainingState
@@ -348,11 +353,12 @@ def stage_of(name: str, experiment: Experiment, folder: Path) -> Stage:
     return Stage(name, experiment, folder / "run", hold, sources)
 
 
-@pytest.fixture
-def preprocessed(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a source and its splits."""
-    (tmp_path / "source").write_text("beats")
-    stage = stage_of("preprocess", experiment_of(tmp_path), tmp_path)
+    folder = tmp_path_factory.mktemp("once")
+    (folder / "source").write_text("beats")
+    stage = stage_of("preprocess", experiment_of(folder), folder)
     assert stage.finished() is None
     stage.check_writable()
     with processed.SplitWriter(stage.folder) as writer:
@@ -362,6 +368,13 @@ def preprocessed(tmp_path: Path) -> Path:
         statistics = RunningStatistics("lead").add(beats_of(12, 1).waveforms)
         writer.finish(statistics.scaler("minmax"), statistics)
     stage.finish(writer.outputs, {"n": 12})
+    return folder
+
+
+@pytest.fixture
+def preprocessed(once: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -569,3 +582,171 @@ def test_a_checkpoint_that_is_none_is_refused(tmp_path: Path) -> None:
     for broken in (replace(known, weights=other), replace(known, model={"kind": "dense"})):
         with pytest.raises(FileError, match="holds no model that fits its description"):
             checkpoint.restore_model(broken)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+@pytest.mark.parametrize(
+    ("size", "words"), [(None, "needs more than 12 kB"), (34_000, "needs 34 kB")]
+)
+def test_a_full_disk_is_told_of_the_file_that_it_befell(
+    tmp_path: Path, number: int, size: int | None, words: str
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    full = OSError(number, "No space left on device")
+    expected = UserError if number != errno.EIO else OSError
+    with pytest.raises(expected) as error, files.written(path, size) as file:
+        file.write(bytes(12_000))
+        file.flush()
+        raise full
+    if expected is UserError:
+        assert str(error.value).startswith(f"the disk is full: {path} {words}, and ")
+        free = float(re.findall(r"and ([\d,]+) kB are left", str(error.value))[0].replace(",", ""))
+        assert free == pytest.approx(shutil.disk_usage(tmp_path).free / 1e3, rel=0.2)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    # Of another file, it is not this one that lacks room.
+    full.filename = "other.bin"
+    with pytest.raises(OSError, match="No space left"), files.written(path) as file:
+        raise full
+
+
+def test_temporary_files_of_the_dead_go_and_nothing_else(tmp_path: Path) -> None:
+    names = [".a.npy.x1y2z3w4.ecgad", ".a.npy.short.ecgad", ".a.npy.x1y2z3w4.other", "a.npy.ecgad"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / ".b.npy.x1y2z3w4.ecgad").mkdir()
+    (tmp_path / ".c.npy.x1y2z3w4.ecgad").symlink_to(tmp_path / names[-1])
+    with files.written(tmp_path / "d.npy"):
+        files.remove_abandoned(tmp_path)
+        left = {path.name for path in tmp_path.iterdir()}
+        assert len(left) == 6 and names[0] not in left
+    assert {*names[1:], ".b.npy.x1y2z3w4.ecgad", ".c.npy.x1y2z3w4.ecgad", "d.npy"} == {
+        path.name for path in tmp_path.iterdir()
+    }
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    readers: list[Callable[[Path], object]] = [
+        files.sha256,
+        files.load_json,
+        arrays.load_array,
+        lambda path: tensors.load_tensors(path, "detector", 1, "again"),
+    ]
+    for name in "ab":
+        for read in readers:
+            with pytest.raises(FileError, match="it is no file"):
+                read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"a": float("nan")},
+        {"a": [1.0, {"b": (2.0, float("inf"))}]},
+        {"a": {"b": torch.tensor([1.0, float("-inf")])}},
+    ],
+)
+def test_tensors_and_numbers_that_are_not_finite_are_refused(
+    tmp_path: Path, content: dict[str, Any]
+) -> None:
+    path = tmp_path / "a.pt"
+    finite = {"a": [1.0, None, "nan", {"b": torch.arange(3)}], "c": (True, 2)}
+    tensors.save_tensors(path, {"format": 2, **finite})
+    found = tensors.load_tensors(path, "detector", 2, "evaluate again")
+    assert found["c"] == (True, 2) and found["a"][:3] == [1.0, None, "nan"]
+    tensors.save_tensors(path, {"format": 2, **content})
+    with pytest.raises(FileError, match="holds a number that is not finite; evaluate again"):
+        tensors.load_tensors(path, "detector", 2, "evaluate again")
+    for wrong in (1, None):
+        with pytest.raises(FileError, match=f"of format {wrong}"):
+            tensors.save_tensors(path, {"format": wrong})
+            tensors.load_tensors(path, "detector", 2, "evaluate again")
+
+
+def test_the_table_of_scores_is_read_back_exactly(tmp_path: Path) -> None:
+    rows = [
+        {"split": "test", "row": n, "score": np.nextafter(0.1, n), "class": 'ü, "x"\n'}
+        for n in range(3)
+    ]
+    runs.save_score_table(tmp_path, iter(rows))
+    with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [{**row, "row": int(row["row"]), "score": float(row["score"])} for row in found] == rows
+
+
+@pytest.mark.parametrize("name", ["beats.json", "scaler.json", "strips.json"])
+@pytest.mark.parametrize("content", ["[]", "{}", "[3]", '{"timing": 1}', '"x"'])
+def test_descriptions_of_splits_that_say_something_else_are_refused(
+    preprocessed: Path, name: str, content: str
+) -> None:
+    folder = preprocessed / "data"
+    (folder / name).write_text(content)
+    if (name, content) == ("strips.json", "[]"):
+        assert processed.load_strips(folder) == []
+        return
+    if (name, content) == ("strips.json", "{}"):
+        return
+    with pytest.raises(FileError, match=rf"{name} is damaged, or by another version"):
+        processed.load_split(folder, "test")
+        processed.load_format(folder)
+        processed.load_scaler(folder)
+        processed.load_strips(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": 1},
+        {"epoch": 3},
+        {"best_epoch": 0},
+        {"best_epoch": 3},
+        {"history": []},
+        {"history": [{"epoch": 1}, {"epoch": 2}]},
+        {"weights": {}},
+        {"best_weights": {}},
+        {"optimizer": {}},
+        {"optimizer": {"mean": torch.zeros(3)}},
+        {"optimizer": {"square": torch.zeros(3)}},
+        {"optimizer": {"count": torch.zeros(3)}},
+        {"optimizer": {"product": torch.zeros(0)}},
+        {"optimizer": {"steps": 1.0}},
+        {"further": 1},
+        None,
+    ],
+)
+def test_a_training_goes_on_from_a_whole_state_alone(
+    preprocessed: Path, change: dict[str, Any] | None
+) -> None:
+    experiment = experiment_of(preprocessed)
+    stage = stage_of("train", experiment, preprocessed)
+    known = training.new_checkpoint(stage, processed.load_split(preprocessed / "data", "train"))
+    whole = vars(states(experiment, 2)[-1])
+    assert training._whole(replace(known, training=whole))
+    if change and change.get("optimizer"):
+        change = {"optimizer": {**whole["optimizer"], **change["optimizer"]}}
+    broken = None if change is None else {**whole, **change}
+    assert not training._whole(replace(known, training=broken))
+
+
+def test_ranks_and_restarts_go_on_as_one_process_does(
+    preprocessed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other ranks than the first look at nothing; what torchrun starts again goes on."""
+    experiment = experiment_of(preprocessed)
+    stage = stage_of("train", experiment, preprocessed)
+    empty = training.new_checkpoint(stage, processed.load_split(preprocessed / "data", "train"))
+    with training.TrainingWriter(stage, empty) as write:
+        write(states(experiment, 2)[-1])
+    monkeypatch.setattr(processes, "ATTEMPT", 1)
+    for overwrite in (False, True):
+        _, found = training.find_training(stage, resume=False, overwrite=overwrite)
+        assert found["epoch"] == 2
+    monkeypatch.setattr(processes, "RANK", 1)
+    assert training.find_training(stage, resume=False, overwrite=False) == (None, {})
+    content = (preprocessed / "run" / runs.LAST).read_bytes()
+    with training.TrainingWriter(stage, empty) as write:
+        write(states(experiment, 1)[-1])
+    assert (preprocessed / "run" / runs.LAST).read_bytes() == content
