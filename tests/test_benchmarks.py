@@ -1,9 +1,13 @@
 """What the benchmarks are made of: what is kept, shared trainings, folds, and trial networks."""
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 
 import measured
+import mutants as mutants_tool
+import mutants_run
+import mutations
 import numpy as np
 import performance
 import performance_page
@@ -114,3 +118,86 @@ def test_rows_that_differ_in_the_evaluation_share_a_training(
     quality.run(rows, tmp_path, tmp_path)
     other = replace(rows[0], options={**tiny, "evaluation.score": "max"})
     assert quality.results(other, tmp_path) == []
+
+
+TO_BE_CHANGED = '''"""Words."""
+LIMIT = 2
+
+
+def flagged(score, limit=LIMIT, strict=False):
+    """Tell."""
+    if score is None or not strict:
+        raise ValueError(f"no score below {LIMIT}")
+    score = abs(score - 0.5)
+    log(score, mode="all")
+    return score > limit and "it is so"
+'''
+
+
+def test_mutants_change_one_thing_each_and_words_for_people_never(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(TO_BE_CHANGED)
+    found = mutations.mutants(tmp_path, "a.py")
+    assert [(mutant.where, mutant.line, mutant.change) for mutant in found] == [
+        ("", 2, "`2` made `3`"),
+        ("flagged", 5, "`False` made `True`"),
+        ("flagged", 7, "`score is None or not strict` made `not (score is None or not strict)`"),
+        ("flagged", 7, "`score is None or not strict` made `score is None and (not strict)`"),
+        ("flagged", 7, "`score is None` made `score is not None`"),
+        ("flagged", 8, "`raise ValueError(f'no score below {LIMIT}')` left out"),
+        ("flagged", 9, "`score = abs(score - 0.5)` left out"),
+        ("flagged", 9, "`score - 0.5` made `score + 0.5`"),
+        ("flagged", 9, "`0.5` made `1.0`"),
+        ("flagged", 10, "`log(score, mode='all')` left out"),
+        ("flagged", 10, "`log(score, mode='all')` made `log(score)`"),
+        ("flagged", 10, "`'all'` made `'all_'`"),
+        ("flagged", 11, "`score > limit and 'it is so'` made `score > limit or 'it is so'`"),
+        ("flagged", 11, "`score > limit` made `score < limit`"),
+        ("flagged", 11, "`score > limit` made `score >= limit`"),
+    ]
+    original = TO_BE_CHANGED.encode()
+    for mutant in found:
+        ast.parse(mutant.source(original))
+    assert found[-2].source(original).decode() == TO_BE_CHANGED.replace(
+        "score > limit", "(score < limit)"
+    )
+    # What a default is for shows in the body; what a constant of the module is for, anywhere.
+    lines = [found[index].lines for index in (0, 1, -1)]
+    assert lines == [range(0), range(6, 12), range(11, 12)]
+
+
+def test_tests_that_run_a_changed_line_are_run_the_quick_ones_first(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(TO_BE_CHANGED)
+    found = mutations.mutants(tmp_path, "a.py")
+    tests = {
+        name: mutants_run.Test(seconds, {"a.py": frozenset(lines)})
+        for name, seconds, lines in (
+            ("t.py::slow", 2.0, [7, 9, 11]),
+            ("t.py::quick", 0.1, [7, 8]),
+            ("u.py::quick", 0.05, [11]),
+            ("u.py::endless", 100.0, [11]),
+        )
+    }
+    last = [["u.py::quick"], ["t.py::slow"]]
+    groups, seconds = mutants_tool.groups_for(found[-1], tests)
+    assert groups == last and seconds == pytest.approx(2.05)
+    raised = next(mutant for mutant in found if "raise" in mutant.change)
+    assert mutants_tool.groups_for(raised, tests)[0] == [["t.py::quick"]]
+    anywhere = [["u.py::quick"], ["t.py::quick"], ["t.py::slow"]]
+    assert mutants_tool.groups_for(found[0], tests)[0] == anywhere
+    assert mutants_tool.groups_for(found[-1], {"t.py::quick": tests["t.py::quick"]})[0] == []
+
+
+def test_the_table_of_mutants_counts_what_came_of_them(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(TO_BE_CHANGED)
+    found = mutations.mutants(tmp_path, "a.py")
+    outcomes = ["noticed", "unnoticed", "noticed (too slow)", "noticed"]
+    known = {m.name: {"outcome": o} for m, o in zip(found, outcomes, strict=False)}
+    equivalent = {found[3].name: "no reason", found[4].name: "none either"}
+    counted = {"a": mutants_tool.counts(found, known, equivalent)}
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{mutants_tool.BEGIN}\nold\n{mutants_tool.END}\nafter\n")
+    mutants_tool.write_page(page, mutants_tool.table(counted), 0)
+    text = page.read_text()
+    assert "| a | 15 | 3 | 2 | 1 | 2 | 67% |" in text
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert all(reason for reason in mutants_tool.read_equivalent().values())
