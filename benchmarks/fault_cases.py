@@ -385,7 +385,7 @@ def _step(case: Case, step: Step, work: Path, top: Path, verdict: Verdict) -> bo
     arguments = (*OPTIONS, *more)
     before = snapshot(top)
     if case.own:
-        outcome = start(script, arguments, work, own=True).wait(seconds=120)
+        outcome = start(script, arguments, work, own=True).wait(seconds=120, idle=15)
     else:
         changed = case.kind.form in ("yaml", "option", "command line")
         prepare = (lambda: leave_if_long(more)) if changed else None

@@ -79,7 +79,7 @@ def run_kill(seed: int, number: int, bases: Bases, own: bool) -> Verdict:
                 watched = folder if folder.is_dir() else here
                 kill = Kill(one, rng.uniform(0, 0.2) * seconds, watched)
             before = snapshot(top)
-            outcome = start(script, (*OPTIONS, *more), here, own).wait(kill, seconds=120)
+            outcome = start(script, (*OPTIONS, *more), here, own).wait(kill, seconds=120, idle=15)
             verdict.codes.append(outcome.code)
             verdict.wrong = _judge_killed(outcome, one) or judge_files(
                 outcome, before, snapshot(top), script, killed=True
@@ -112,7 +112,7 @@ def _again(
 ) -> Verdict:
     """Run a stage that was disturbed to its end, and compare what is there with `end`."""
     before = snapshot(top)
-    outcome = start(script, (*OPTIONS, *more), top / "work", own).wait(seconds=120)
+    outcome = start(script, (*OPTIONS, *more), top / "work", own).wait(seconds=120, idle=15)
     verdict.codes.append(outcome.code)
     verdict.told = outcome.stderr
     verdict.wrong = judge_words(outcome, script)
