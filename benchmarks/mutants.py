@@ -4,7 +4,7 @@
 
 Changes are drawn by the seed, from each module in turn, until the minutes are over. A change is
 noticed where a test fails, or hangs, that runs the changed line; the fastest of these tests run,
-as many as take eight seconds. Those of `mutants_equivalent.txt` change nothing that anybody could
+as many as take twelve seconds. Those of `mutants_equivalent.txt` change nothing that anybody could
 notice, and are not tried.
 """
 
@@ -34,7 +34,7 @@ MODULES = {
     "detector": ["detection/detector.py"],
 }
 # Seconds of tests a mutant; and how much longer than they take it may take, and seconds besides.
-TESTS_FOR, TIMES, BESIDES = 8.0, 4.0, 15.0
+TESTS_FOR, TIMES, BESIDES = 12.0, 4.0, 15.0
 QUICK = 0.3
 BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
 
@@ -62,13 +62,17 @@ def main(
     tests = bench.tests()
     end = time.monotonic() + 60 * minutes
     waiting = order(drawn, known, equivalent)
+    tried_by: dict[str, list[str]] = {}
 
     def tries() -> Iterator[Task]:
         for mutant in waiting:
             if time.monotonic() > end:
                 return
             groups, seconds = groups_for(mutant, tests)
-            yield mutant, groups, TIMES * seconds + BESIDES
+            files = {name.partition("::")[0] for group in groups for name in group}
+            tried_by[mutant.name] = sorted(bench.digests[file] for file in files)
+            if known.get(mutant.name, {}).get("tests") != tried_by[mutant.name]:
+                yield mutant, groups, TIMES * seconds + BESIDES
 
     for mutant, code, seconds in bench.run(tries()):
         outcome = {0: "unnoticed", None: "noticed (too slow)"}.get(code, "noticed")
@@ -77,6 +81,7 @@ def main(
             "outcome": outcome,
             "seconds": round(seconds, 1),
             "source": sources[mutant.file],
+            "tests": tried_by[mutant.name],
         }
         print(f"{outcome}: line {mutant.line}, {mutant.name}", flush=True)
         if file is not None:
@@ -115,7 +120,10 @@ def draw(files: list[str], seed: int) -> list[Mutant]:
 def order(
     drawn: dict[str, list[Mutant]], known: dict[str, Outcome], equivalent: dict[str, str]
 ) -> list[Mutant]:
-    """Return those to be tried, of each module in turn; what went unnoticed before comes first."""
+    """Return those to be tried, of each module in turn.
+
+    What went unnoticed before comes first, where there are other tests now.
+    """
     in_turn = [mutant for some in zip_longest(*drawn.values()) for mutant in some if mutant]
     in_turn = [mutant for mutant in in_turn if mutant.name not in equivalent]
     before = [m for m in in_turn if known.get(m.name, {}).get("outcome") == "unnoticed"]

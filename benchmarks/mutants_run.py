@@ -77,6 +77,8 @@ class Bench:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         sys.dont_write_bytecode = False
         self.files = _listed(repository)
+        # What tells whether a file of tests, or anything that it rests on, is another.
+        self.digests: dict[str, str] = {}
         self.copies = [folder / f"copy{number}" for number in range(jobs)]
         for copy in self.copies:
             self._copy(copy)
@@ -112,8 +114,8 @@ class Bench:
         paths = sorted(file for file in self.files if Path(file).match("tests/test_*.py"))
         common = [f for f in self.files if f.startswith("ecgad/") or f.startswith("tests/")]
         of_all = _digest(self.repository, sorted(set(common) - set(paths)))
-        digests = {path: of_all + _digest(self.repository, [path]) for path in paths}
-        known = {k: v for k, v in known.items() if v["of"] == digests.get(k)}
+        self.digests = {path: of_all + _digest(self.repository, [path]) for path in paths}
+        known = {k: v for k, v in known.items() if v["of"] == self.digests.get(k)}
         missing = [path for path in paths if path not in known]
 
         def runs() -> Iterator[tuple[str, float, Callable[[Path], int]]]:
@@ -122,7 +124,7 @@ class Bench:
 
         for path, _, seconds in self._forked(runs(), None):
             found = self.folder / f"{Path(path).name}.json"
-            known[path] = {"of": digests[path], "tests": json.loads(found.read_text())}
+            known[path] = {"of": self.digests[path], "tests": json.loads(found.read_text())}
             found.unlink()
             kept.write_text(json.dumps(known))
             print(f"looked at {path} for {seconds:.0f} s", file=sys.stderr, flush=True)
@@ -250,7 +252,7 @@ def _pytest(copy: Path, groups: Groups, *plugins: object, first: bool = True) ->
 
 
 class _Look:
-    """A plugin that tells the lines of each test."""
+    """A plugin that tells of each test the lines, whether it passes, and how long it takes."""
 
     def __init__(self, copy: Path) -> None:
         self.copy = copy
@@ -263,38 +265,25 @@ class _Look:
         folder.mkdir()
         package = f"{self.copy / 'ecgad'}{os.sep}"
         os.environ |= {traced.FOLDER: str(folder), traced.PACKAGE: package}
-        here = traced.Lines(package)
-        self.found[item.nodeid] = {"seconds": 0.0, "passed": False, "lines": {}}
+        here, test = traced.Lines(package), {"seconds": 0.0, "passed": False, "lines": {}}
+        self.found[item.nodeid] = test
+        # Of the processor: others use the machine as well. With the processes that it has started.
+        before = sum(os.times()[:4])
         here.start()
         try:
             return (yield)
         finally:
             here.stop()
-            lines = {(file, line) for file, line in here.lines}
+            test["seconds"] = round(sum(os.times()[:4]) - before, 2)
+            lines = set(here.lines)
             for path in folder.iterdir():
-                for row in path.read_text().splitlines():
+                for row in path.read_text(encoding="utf-8").splitlines():
                     file, _, number = row.rpartition("\t")
                     lines.add((file, int(number)))
             of_file: dict[str, list[int]] = {}
             for file, line in sorted(lines):
                 of_file.setdefault(str(Path(file).relative_to(self.copy)), []).append(line)
-            self.found[item.nodeid]["lines"] = of_file
-
-
-class _Time:
-    """A plugin that tells whether each test passes, and how long it takes."""
-
-    def __init__(self, found: dict[str, dict[str, Any]]) -> None:
-        self.found = found
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        # Of the processor: others use the machine as well. With the processes that it has started.
-        before = sum(os.times()[:4])
-        try:
-            return (yield)
-        finally:
-            self.found[item.nodeid]["seconds"] = sum(os.times()[:4]) - before
+            test["lines"] = of_file
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
@@ -302,7 +291,7 @@ class _Time:
 
 
 def _look(copy: Path, path: str) -> int:
-    """Write down of each test of a file what lines it runs, and of one that passes the seconds."""
+    """Write down of each test of a file that passes what lines it runs, and how long it takes."""
     look = _Look(copy)
     hook = copy.with_suffix(".hook")
     hook.mkdir(exist_ok=True)
@@ -310,8 +299,6 @@ def _look(copy: Path, path: str) -> int:
     (hook / "sitecustomize.py").write_text(f"{source}\n\nstart()\n", encoding="utf-8")
     _pytest(copy, [[path]], look, first=False)
     (hook / "sitecustomize.py").unlink()
-    del os.environ[traced.FOLDER]
-    _pytest(copy, [[path]], _Time(look.found), first=False)
     passed = {name: test for name, test in look.found.items() if test["passed"]}
     (copy.parent / f"{Path(path).name}.json").write_text(json.dumps(passed))
     return 0
