@@ -1,6 +1,7 @@
 """Beats on their way to the network: held or streamed, on one rank or several."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -161,3 +162,16 @@ def test_fewer_normal_beats_than_ranks_are_refused(
     monkeypatch.setattr(processes, "SIZE", 9)
     with pytest.raises(ConfigError, match="started 9 processes for 8 normal beats"):
         feed(beats, beats, CPU, 10**9)
+
+
+@pytest.mark.parametrize("budget", [1, 64 * 80 * 7, 64 * 80 * 7 + 5000, 10**9])
+def test_streamed_beats_take_no_more_memory_than_they_may(tmp_path: Path, budget: int) -> None:
+    """Read ahead, read, joined to a rest, and in use: four times sixteen blocks."""
+    beats = in_file(tmp_path, 100)
+    streamed = Streamed(beats, CPU, budget)
+    size = 4 * 16 * beats.waveforms[0].nbytes
+    assert streamed.rows == 1 or size * streamed.rows <= budget
+    assert size * (streamed.rows + 1) > budget
+    assert streamed.n == 80 and sum(map(len, streamed.chunks())) == 80
+    unlabelled = Streamed(replace(beats, labels=None), CPU, budget)
+    assert unlabelled.n == 100 and sorted(flat(drawn(unlabelled))) == list(range(100))

@@ -499,7 +499,13 @@ def test_titles_are_words() -> None:
 
 def test_threshold_metrics_of_counts_are_those_of_scikit_learn() -> None:
     """Also where nothing is flagged, or all: what cannot be divided is 0."""
-    for tn, fp, fn, tp in ((50, 7, 4, 20), (50, 0, 9, 0), (0, 30, 0, 4), (3, 1, 1, 1)):
+    for tn, fp, fn, tp in (
+        (50, 7, 4, 20),
+        (3, 0, 1, 1),
+        (50, 0, 9, 0),
+        (0, 30, 0, 4),
+        (3, 1, 1, 1),
+    ):
         truth = np.repeat([0, 0, 1, 1], (tn, fp, fn, tp))
         predicted = np.repeat([0, 1, 0, 1], (tn, fp, fn, tp))
         assert confusion(truth.astype(np.int8), predicted.astype(np.int8)) == [tn, fp, fn, tp]
@@ -540,3 +546,20 @@ def test_results_of_records_are_of_their_own_beats_and_each_counts_the_same() ->
         "n_specificity": 2,
     }
     assert mean_over_records({"b": found["b"]})["auroc"] is None
+
+
+def test_few_are_fewer_than_ten_above_or_a_hundred_in_all() -> None:
+    def few(n: int, quantile: float) -> bool:
+        threshold = choose_threshold(asking(quantile=quantile), np.empty(0), np.arange(n), None)
+        return threshold.interval_95 is not None
+
+    assert not few(100, 0.5) and few(99, 0.5)
+    assert not few(100, 0.9) and few(100, 0.91)
+
+
+def test_one_beat_among_many_decides_which_threshold_is_best() -> None:
+    """Of hundreds of thousands; near the best one, others are wrong about a beat more."""
+    labels = (np.arange(400_000) >= 200_000).astype(np.int8)
+    labels[200_002] = 0
+    for criterion in GOODNESS:
+        assert best_threshold(np.arange(400_000.0), labels, criterion) == 199_999.5

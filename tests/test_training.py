@@ -13,7 +13,14 @@ from ecgad.config.training import TrainingConfig
 from ecgad.errors import DivergedError
 from ecgad.models import Autoencoder, build_model
 from ecgad.training.feeding import Held
-from ecgad.training.fit import TrainingState, _generators, best_reconstructed, fit, mean_loss
+from ecgad.training.fit import (
+    TrainingState,
+    _generators,
+    best_reconstructed,
+    fit,
+    mean_loss,
+    mixes,
+)
 from ecgad.training.optimizers import rates
 from ecgad.training.synced_batch_norm import SyncedBatchNorm, synced
 
@@ -266,3 +273,58 @@ def test_batch_normalisation_over_one_rank_is_that_of_pytorch(
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
+
+
+def test_half_precision_is_where_it_is_asked_for_or_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself for the CNN alone, on a processor that multiplies matrices of bfloat16."""
+    cnn = {"depth": 1, "filters": 2}
+    models = {kind: build_model(kind, 1, 32, p) for kind, p in (("cnn", cnn), ("dense", {}))}
+    models["cnns"] = build_model("cnn", 1, 32, cnn, 2)
+    for able in (True, False):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda able=able: {"amx_bf16": able})
+        for kind, model in models.items():
+            assert mixes(TrainingConfig(precision="bfloat16"), model)
+            assert not mixes(TrainingConfig(precision="float32"), model)
+            assert mixes(TrainingConfig(precision="auto"), model) == (able and kind != "dense")
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        model = build_model("cnn", 1, 32, cnn)
+        config = TrainingConfig.model_validate({"epochs": 2, "precision": precision})
+        state = list(fit(model, waves(50, 1), waves(20, 2), config, seed=5))[-1]
+        assert all(weights.dtype != torch.bfloat16 for weights in state.weights.values())
+        losses.append(state.history[-1]["train_loss"])
+    assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_a_validation_loss_that_is_not_finite_is_enough_to_stop() -> None:
+    config = TrainingConfig(epochs=2, loss="mse")
+    with pytest.raises(DivergedError, match=r"epoch 1: .*training 0\.\d+, validation inf"):
+        list(fit(small_model(), waves(50, 1), 1e30 * waves(20, 2), config, seed=0))
+
+
+def test_losses_do_not_depend_on_how_many_are_computed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, beats = small_model(), waves(20, 2)
+    model.train()
+    expected = float(functional.l1_loss(model(beats), beats).detach())
+    kept = best_reconstructed(model, Held(beats), "mae", 6).tolist()
+    monkeypatch.setattr("ecgad.training.feeding.CHUNK", 7)
+    assert [len(chunk) for chunk in Held(beats).chunks()] == [7, 7, 6]
+    assert mean_loss(model, beats, "mae") == pytest.approx(expected, rel=1e-6)
+    assert not model.training
+    assert best_reconstructed(model, Held(beats), "mae", 6).tolist() == kept
+
+
+def test_a_training_is_finished_after_its_epochs_or_its_patience() -> None:
+    def finished(epoch: int, best_epoch: int, **settings: int) -> bool:
+        return TrainingState(epoch=epoch, best_epoch=best_epoch).finished(
+            TrainingConfig.model_validate({"epochs": 9, **settings})
+        )
+
+    assert [finished(epoch, 0) for epoch in (0, 8, 9, 10)] == [False, False, True, True]
+    assert [finished(epoch, 2, patience=3) for epoch in (4, 5, 6)] == [False, True, True]
+    assert TrainingState().best_loss == math.inf
+    history = [{"validation_loss": loss} for loss in (3.0, 1.0, 2.0)]
+    assert TrainingState(best_epoch=2, history=history).best_loss == 1.0
