@@ -136,8 +136,10 @@ def groups_for(mutant: Mutant, tests: Tests) -> tuple[list[list[str]], float]:
     The quick ones of each file come first, so that few files are collected for most mutants.
     """
     able = {name: test for name, test in tests.items() if may_notice(test, mutant)}
-    if not able:
-        able = tests if not mutant.lines else {}
+    if not able and not mutant.lines:
+        # Of a file that has no functions.
+        module = Path(mutant.file).stem
+        able = {name: test for name, test in tests.items() if module in test.imports}
     chosen: dict[tuple[bool, str], list[str]] = {}
     so_far = 0.0
     for name, test in sorted(able.items(), key=lambda item: item[1].seconds):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import resource
 import shutil
 import signal
@@ -37,10 +38,14 @@ LATE = 8.0
 
 @dataclass(frozen=True)
 class Test:
-    """A test. seconds: how long it takes the processor. lines: those of each file that it runs."""
+    """A test. seconds: how long it takes the processor. lines: those of each file that it runs.
+
+    imports: the modules of the package that its file imports, by their last names.
+    """
 
     seconds: float
     lines: dict[str, frozenset[int]]
+    imports: frozenset[str] = frozenset()
 
 
 Tests = dict[str, Test]
@@ -129,10 +134,18 @@ class Bench:
             kept.write_text(json.dumps(known))
             print(f"looked at {path} for {seconds:.0f} s", file=sys.stderr, flush=True)
         return {
-            name: Test(test["seconds"], {f: frozenset(n) for f, n in test["lines"].items()})
-            for path in known.values()
-            for name, test in path["tests"].items()
+            name: Test(
+                test["seconds"],
+                {file: frozenset(numbers) for file, numbers in test["lines"].items()},
+                self._imports(path),
+            )
+            for path, of_file in known.items()
+            for name, test in of_file["tests"].items()
         }
+
+    def _imports(self, path: str) -> frozenset[str]:
+        text = (self.repository / path).read_text(encoding="utf-8")
+        return frozenset(re.findall(r"^from ecgad(?:\.\w+)*\.(\w+) import", text, re.MULTILINE))
 
     def _forked(
         self,

@@ -34,6 +34,8 @@ SWAPPED: dict[type[ast.operator], type[ast.operator]] = {
 # Names of modes, columns and files; other strings are words for people.
 MODE = re.compile(r"[a-z][a-z0-9_]{1,20}")
 LONGEST_SHOWN = 60
+# Arguments that state what our own code keeps, as an assert does.
+ASSERTIONS = ("strict",)
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class _Walk:
                 for test in child.ifs:
                     yield from self.negated(test, where, lines)
                     yield from self.expressions(test, where, lines)
-            elif isinstance(child, ast.keyword):
+            elif isinstance(child, ast.keyword) and child.arg not in ASSERTIONS:
                 yield from self.expressions(child.value, where, lines)
             elif isinstance(child, ast.expr):
                 yield from self.expressions(child, where, lines)
@@ -229,7 +231,7 @@ def _others(node: ast.expr) -> Iterator[ast.expr]:
             yield node.operand
         case ast.Call(keywords=keywords):
             for index, keyword in enumerate(keywords):
-                if keyword.arg is not None:
+                if keyword.arg not in (None, *ASSERTIONS):
                     others = [*keywords[:index], *keywords[index + 1 :]]
                     yield ast.Call(node.func, node.args, others)
         case ast.Constant(value=value):

@@ -750,3 +750,19 @@ def test_ranks_and_restarts_go_on_as_one_process_does(
     with training.TrainingWriter(stage, empty) as write:
         write(states(experiment, 1)[-1])
     assert (preprocessed / "run" / runs.LAST).read_bytes() == content
+
+
+def test_a_stage_holds_what_it_reads_and_what_it_writes(preprocessed: Path) -> None:
+    held: list[tuple[str, bool]] = []
+
+    def hold(of: Path, write: bool) -> FolderLock:
+        held.append((of.name, write))
+        lock = FolderLock(of, write, pytest.fail)
+        lock.close()
+        return lock
+
+    experiment, run = experiment_of(preprocessed), preprocessed / "run"
+    Stage("train", experiment, run, hold)
+    assert sorted(held) == [("data", False), ("run", True)]
+    Stage("preprocess", experiment, run, hold, {})
+    assert held[2:] == [("data", True)]

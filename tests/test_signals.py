@@ -289,6 +289,12 @@ def test_what_a_header_leaves_out_is_what_the_standard_says(tmp_path: Path) -> N
             read_header(folder, "h")
 
 
+@pytest.mark.parametrize("form", ["508", "516", "524"])
+def test_a_compressed_signal_takes_what_it_takes(tmp_path: Path, form: str) -> None:
+    header_of(tmp_path, f"h 1 250 500\nh.dat {form} 200/mV 16 0 0 0 0 II\n")
+    assert read_header(tmp_path, "h").least_bytes == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("form", "bytes_a_sample"), [("16", 2), ("24", 3), ("32", 4), ("80", 1), ("212", 1.5)]
 )
