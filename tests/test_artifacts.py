@@ -766,3 +766,19 @@ def test_a_stage_holds_what_it_reads_and_what_it_writes(preprocessed: Path) -> N
     assert sorted(held) == [("data", False), ("run", True)]
     Stage("preprocess", experiment, run, hold, {})
     assert held[2:] == [("data", True)]
+
+
+def test_what_is_missing_or_cut_short_among_the_splits_is_named(preprocessed: Path) -> None:
+    folder = preprocessed / "data"
+    loaders: dict[str, Callable[[], object]] = {
+        "beats.json": lambda: processed.load_format(folder),
+        "scaler.json": lambda: processed.load_scaler(folder),
+        "strips.json": lambda: processed.load_strips(folder),
+        "rr_test.npy": lambda: processed.load_split(folder, "test"),
+    }
+    for name, load in loaders.items():
+        load()
+        for content in (b"{", None):
+            (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+            with pytest.raises(FileError, match=rf"cannot read .*{name}"):
+                load()

@@ -280,6 +280,9 @@ def test_what_a_header_leaves_out_is_what_the_standard_says(tmp_path: Path) -> N
     assert [file.name for file in header.files] == ["h.hea", "h.dat", "g.dat"]
     # Of format 212, two samples take three bytes; of 16, one takes two.
     assert header.least_bytes == (0, 2 * 500 * 3 // 2, 500 * 2)
+    # Of three samples a frame, behind ten bytes of something else.
+    (folder / "h.hea").write_text("h 1 250 500\nh.dat 16x3+10 200 16 0 0 0 0 II\n")
+    assert read_header(folder, "h").least_bytes == (0, 10 + 500 * 3 * 2)
     for content, words in (
         ("h.dat 77", "format 77 cannot be read"),
         ("h.dat 16 200/\u00b5V", "uV"),
