@@ -771,10 +771,10 @@ def test_a_stage_holds_what_it_reads_and_what_it_writes(preprocessed: Path) -> N
 def test_what_is_missing_or_cut_short_among_the_splits_is_named(preprocessed: Path) -> None:
     folder = preprocessed / "data"
     loaders: dict[str, Callable[[], object]] = {
+        "rr_test.npy": lambda: processed.load_split(folder, "test"),
         "beats.json": lambda: processed.load_format(folder),
         "scaler.json": lambda: processed.load_scaler(folder),
         "strips.json": lambda: processed.load_strips(folder),
-        "rr_test.npy": lambda: processed.load_split(folder, "test"),
     }
     for name, load in loaders.items():
         load()
