@@ -22,7 +22,7 @@ from ecgad.training.fit import (
     mixes,
 )
 from ecgad.training.optimizers import rates
-from ecgad.training.synced_batch_norm import SyncedBatchNorm, synced
+from ecgad.training.synced_batch_norm import SyncedBatchNorm, _summed, synced
 
 CPU = torch.device("cpu")
 
@@ -113,6 +113,8 @@ def test_the_best_weights_are_those_of_the_best_epoch_and_not_the_last() -> None
     losses = [row["validation_loss"] for row in last.history]
     assert last.best_epoch == 1 + losses.index(min(losses)) < 6
     assert last.best_loss == min(losses)
+    assert [row["epoch"] for row in last.history] == [1, 2, 3, 4, 5, 6]
+    assert all(0 < row["seconds"] < 60 for row in last.history)
     model = small_model()
     for weights, epoch in ((last.best_weights, last.best_epoch), (last.weights, 6)):
         model.load_state_dict(weights)
@@ -329,3 +331,15 @@ def test_a_training_is_finished_after_its_epochs_or_its_patience() -> None:
     assert TrainingState().best_loss == math.inf
     history = [{"validation_loss": loss} for loss in (3.0, 1.0, 2.0)]
     assert TrainingState(best_epoch=2, history=history).best_loss == 1.0
+
+
+def test_what_is_summed_over_ranks_stays_what_it_was_on_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside a rank that has ten of everything; gradients are summed as well."""
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda tensor: tensor.add_(10))
+    own = torch.tensor([1.0, 2.0], requires_grad=True)
+    total = _summed(own)
+    assert total.tolist() == [11, 12] and own.tolist() == [1, 2]
+    (total * torch.tensor([3.0, 4.0])).sum().backward()
+    assert own.grad is not None and own.grad.tolist() == [13, 14]
