@@ -563,3 +563,20 @@ def test_one_beat_among_many_decides_which_threshold_is_best() -> None:
     labels[200_002] = 0
     for criterion in GOODNESS:
         assert best_threshold(np.arange(400_000.0), labels, criterion) == 199_999.5
+
+
+@pytest.mark.parametrize("n_beats", [10, 11])
+def test_the_running_median_is_of_the_last_beats_reflected_at_the_start(n_beats: int) -> None:
+    """By brute force, from the first beat on; the beat itself is among them."""
+    scores = np.random.default_rng(0).exponential(size=60)
+    found = relative_to_record(scores, None, n_beats)
+    padded = np.pad(scores, (n_beats - 1, 0), mode="symmetric")
+    for beat in range(60):
+        around = np.sort(padded[beat : beat + n_beats])
+        assert found[beat] == pytest.approx(scores[beat] / around[n_beats // 2])
+    np.testing.assert_array_equal(relative_to_record(np.zeros(20), None, n_beats), 0)
+
+
+def test_nothing_is_chosen_by_a_criterion_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="no such criterion: best_luck"):
+        best_threshold(np.arange(4.0), np.array([0, 1, 0, 1]), "best_luck")
