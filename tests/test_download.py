@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import random
 import signal
 import subprocess
@@ -536,6 +537,12 @@ def test_a_list_without_the_databases_files(
     assert not (tmp_path / "SHA256SUMS.txt").exists()
     (tmp_path / "SHA256SUMS.txt").write_bytes(login)
     with pytest.raises(FileError, match=f"{tmp_path}/SHA256SUMS.txt holds .*; delete it"):
+        fetch_database(database, tmp_path)
+
+
+def test_a_list_of_checksums_that_is_a_pipe(database: Database, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "SHA256SUMS.txt")
+    with pytest.raises(FileError, match=r"SHA256SUMS\.txt is no file"):
         fetch_database(database, tmp_path)
 
 

@@ -140,6 +140,8 @@ def _published(database: Database, folder: Path, lacking: Sequence[str]) -> dict
     """
     path, url = folder / CHECKSUMS, database.url + CHECKSUMS
     text = path
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} is no file; move it away")
     if not path.exists():
         # Nothing verifies this file, so that it is never continued.
         text = http.partial_of(path)
