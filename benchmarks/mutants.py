@@ -136,10 +136,6 @@ def groups_for(mutant: Mutant, tests: Tests) -> tuple[list[list[str]], float]:
     The quick ones of each file come first, so that few files are collected for most mutants.
     """
     able = {name: test for name, test in tests.items() if may_notice(test, mutant)}
-    if not able and not mutant.lines:
-        # Of a file that has no functions.
-        module = Path(mutant.file).stem
-        able = {name: test for name, test in tests.items() if module in test.imports}
     chosen: dict[tuple[bool, str], list[str]] = {}
     so_far = 0.0
     for name, test in sorted(able.items(), key=lambda item: item[1].seconds):
@@ -155,9 +151,14 @@ def groups_for(mutant: Mutant, tests: Tests) -> tuple[list[list[str]], float]:
 
 
 def may_notice(test: Test, mutant: Mutant) -> bool:
-    """Tell whether a test runs a changed line, or the file at all, where that line is for all."""
+    """Tell whether a test runs a changed line.
+
+    Where that is for the whole file: whether it runs or imports any of it.
+    """
     lines = test.lines.get(mutant.file, frozenset())
-    return bool(lines) if not mutant.lines else any(line in lines for line in mutant.lines)
+    if not mutant.lines:
+        return bool(lines) or Path(mutant.file).stem in test.imports
+    return any(line in lines for line in mutant.lines)
 
 
 def digest(file: str) -> str:
