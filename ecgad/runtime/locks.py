@@ -4,7 +4,8 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -25,30 +26,57 @@ class FolderLock:
 
     def __init__(self, folder: Path, write: bool, say: Callable[[str], None]) -> None:
         """Wait for the lock. say: tells the user that it takes a while. Raises OSError."""
-        self.descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            self.alone = self._wait(folder, write, say)
-        except OSError:
-            self.alone = write
-
-    def _wait(self, folder: Path, write: bool, say: Callable[[str], None]) -> bool:
-        for _ in range(TRIES):
-            if write and lock(self.descriptor):
-                return True
-            if not lock(self.descriptor, shared=True):
-                say(f"waiting for another process that writes into {folder}")
-                lock(self.descriptor, shared=True, wait=True)
-            if not write:
-                return False
-            # Whoever waited beside this one is to have its turn.
-            unlock(self.descriptor)
-            time.sleep(PAUSE * random.random())  # noqa: S311
-        lock(self.descriptor, shared=True, wait=True)
-        return False
+        self.descriptor = _opened(folder)
+        self.alone = write
+        if self.descriptor is not None:
+            with suppress(OSError):
+                self.alone = _wait(self.descriptor, folder, write, say)
 
     def close(self) -> None:
         """Give the folder back."""
-        os.close(self.descriptor)
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+
+def _wait(descriptor: int, folder: Path, write: bool, say: Callable[[str], None]) -> bool:
+    for _ in range(TRIES):
+        if write and lock(descriptor):
+            return True
+        if not lock(descriptor, shared=True):
+            say(f"waiting for another process that writes into {folder}")
+            lock(descriptor, shared=True, wait=True)
+        if not write:
+            return False
+        # Whoever waited beside this one is to have its turn.
+        unlock(descriptor)
+        time.sleep(PAUSE * random.random())  # noqa: S311
+    lock(descriptor, shared=True, wait=True)
+    return False
+
+
+@contextmanager
+def in_turn(folder: Path, say: Callable[[], None]) -> Iterator[None]:
+    """Hold a folder alone within this context, after all others that do. Raises OSError.
+
+    say: tells the user that another one is waited for.
+    """
+    descriptor = _opened(folder)
+    if descriptor is None:
+        yield
+        return
+    try:
+        with suppress(OSError):
+            if not lock(descriptor):
+                say()
+                lock(descriptor, wait=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened(folder: Path) -> int | None:
+    # Windows opens no folders, and does not rename a file that is open elsewhere.
+    return None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
 
 
 def lock(descriptor: int, shared: bool = False, wait: bool = False) -> bool:

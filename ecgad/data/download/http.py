@@ -5,10 +5,9 @@ was wrong.
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BufferedReader, BufferedWriter, BytesIO
 from pathlib import Path
 from threading import Event
@@ -192,15 +191,9 @@ def alone_in(folder: Path, what: str, console: Console) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # some file systems have no locks
-                if not locks.lock(descriptor):
-                    console.say(f"waiting for another process that fetches into {folder}/")
-                    locks.lock(descriptor, wait=True)
+        waiting = f"waiting for another process that fetches into {folder}/"
+        with locks.in_turn(folder, lambda: console.say(waiting)):
             yield
-        finally:
-            os.close(descriptor)
     except OSError as error:
         raise FileError(
             f"{what} cannot be put into {folder}/: "
