@@ -180,10 +180,10 @@ def test_noise_has_the_deviation_asked_for_and_the_beats_stay_what_is_to_be_made
 
 def test_a_loss_is_the_mean_over_beats_however_they_are_batched() -> None:
     """With weights that stay, the loss of a training epoch is that of all beats at once."""
-    beats = waves(50, 1)
+    beats = torch.cat([waves(50, 1), waves(50, 2)], dim=1)
     for members in (1, 2):
         torch.manual_seed(0)
-        model = build_model("dense", 1, 32, {"layers": [16], "code_size": 3}, members)
+        model = build_model("dense", 2, 32, {"layers": [16], "code_size": 3}, members)
         expected = [
             float(functional.l1_loss(member(beats), beats).detach()) for member in model.members
         ]
