@@ -23,7 +23,7 @@ from ecgad.data.beats import BeatFormat, Beats, Strip
 from ecgad.data.scaling import RunningStatistics
 from ecgad.data.splits import SPLITS
 from ecgad.errors import ConfigError, FileError, MismatchError, UserError
-from ecgad.experiment import Experiment
+from ecgad.experiment import Experiment, load_experiment
 from ecgad.models import build_model
 from ecgad.runtime import processes
 from ecgad.runtime.locks import FolderLock
@@ -782,3 +782,19 @@ def test_what_is_missing_or_cut_short_among_the_splits_is_named(preprocessed: Pa
             (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
             with pytest.raises(FileError, match=rf"cannot read .*{name}"):
                 load()
+
+
+def test_a_config_is_replaced_where_it_says_something_else(tmp_path: Path) -> None:
+    first, second = experiment_of(tmp_path), experiment_of(tmp_path, epochs=4)
+    path = tmp_path / "config.yaml"
+    runs.save_config(tmp_path, first)
+    written = path.read_text()
+    path.write_text("# mine\n" + written)
+    runs.save_config(tmp_path, first)
+    assert path.read_text() == "# mine\n" + written
+    runs.save_config(tmp_path, second)
+    again = load_experiment(path)
+    assert again.training == second.training and again.processed_dir == tmp_path / "data"
+    path.write_text("epochs: [")
+    runs.save_config(tmp_path, first)
+    assert path.read_text() == written

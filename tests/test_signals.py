@@ -434,3 +434,10 @@ def test_a_checksum_is_one_of_sixteen_bits(save: Save) -> None:
     fields[5], fields[6] = str(int(fields[5]) + 1), str(int(fields[6]) + 2**16)
     (folder / "r1.hea").write_text("\n".join([first, " ".join(fields), *rest, ""]))
     assert len(read_leads(read_header(folder, "r1"), [0])) == 1
+
+
+def test_a_record_in_which_nobody_has_annotated_anything_has_no_beats(save: Save) -> None:
+    folder = save()
+    (folder / "r1.atr").write_bytes(b"\0\0")
+    found = read_annotations(read_header(folder, "r1"), "atr")
+    assert len(found.samples) == len(found.symbols) == 0 and not any(found.left_out.values())
