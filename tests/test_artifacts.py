@@ -795,6 +795,10 @@ def test_a_config_is_replaced_where_it_says_something_else(tmp_path: Path) -> No
     runs.save_config(tmp_path, second)
     again = load_experiment(path)
     assert again.training == second.training and again.processed_dir == tmp_path / "data"
+    # Where its data lie by default is said as well.
+    runs.save_config(tmp_path, Experiment(name="x"))
+    assert load_experiment(path).data.processed_dir == "data/processed/x"
+    assert load_experiment(path).data.raw_dir == "data/raw/synthetic"
     path.write_text("epochs: [")
     runs.save_config(tmp_path, first)
     assert path.read_text() == written

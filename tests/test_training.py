@@ -234,6 +234,13 @@ def test_from_the_second_epoch_on_the_worst_are_left_out(contamination: float, k
     config = TrainingConfig(epochs=3, batch_size=16, contamination=contamination)
     list(fit(small_model(), Counting(waves(50, 1)), waves(20, 2), config, seed=0))
     assert given == [50, kept, kept]
+    # The loss of an epoch is the mean over those that it has seen.
+    still = config.model_copy(update={"learning_rate": 1e-12, "optimizer": "sgd"})
+    model, beats = small_model(), waves(50, 1)
+    errors = (model(beats) - beats).abs().mean(dim=(1, 2)).sort().values.detach()
+    history = list(fit(model, beats, beats, still, seed=0))[-1].history
+    expected = [float(errors[:n].mean()) for n in (50, kept, kept)]
+    assert [row["train_loss"] for row in history] == pytest.approx(expected, rel=1e-5)
 
 
 def test_one_cycle_climbs_to_its_peak_and_ends_below_its_start() -> None:
@@ -261,7 +268,10 @@ def test_batch_normalisation_over_one_rank_is_that_of_pytorch(
     maps[:, 0] = 0.002 * (maps[:, 0] - 3)  # so flat that it shows what is added to the variance
     found: list[torch.Tensor] = []
     expected: list[torch.Tensor] = []
-    kinds: list[Any] = [nn.BatchNorm2d, lambda n: synced(nn.Sequential(nn.BatchNorm2d(n)))[0]]
+    kinds: list[Any] = [
+        nn.BatchNorm2d,
+        lambda n: synced(nn.Sequential(nn.Sequential(nn.BatchNorm2d(n))))[0][0],
+    ]
     for make in kinds:
         norm, inputs = make(3), maps.clone().requires_grad_()
         with torch.no_grad():
