@@ -268,10 +268,13 @@ def test_batch_normalisation_over_one_rank_is_that_of_pytorch(
     maps[:, 0] = 0.002 * (maps[:, 0] - 3)  # so flat that it shows what is added to the variance
     found: list[torch.Tensor] = []
     expected: list[torch.Tensor] = []
-    kinds: list[Any] = [
-        nn.BatchNorm2d,
-        lambda n: synced(nn.Sequential(nn.Sequential(nn.BatchNorm2d(n))))[0][0],
-    ]
+
+    def of_ranks(n: int) -> Any:
+        inner = nn.Sequential(nn.BatchNorm2d(n))
+        synced(nn.Sequential(inner))
+        return inner[0]
+
+    kinds: list[Any] = [nn.BatchNorm2d, of_ranks]
     for make in kinds:
         norm, inputs = make(3), maps.clone().requires_grad_()
         with torch.no_grad():
