@@ -318,6 +318,22 @@ def test_a_file_that_cannot_be_used_is_an_error_of_its_own(
     assert capsys.readouterr().err == f"error: runs/smoke: {os.strerror(number)}\n"
 
 
+def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
+    name = b"\xff"
+    for script, code in ((PREPROCESS, 0), (EVALUATE, 3)):
+        options = ["-c", SMOKE, "--run-dir", name, "--set", "data.processed_dir=here"]
+        done = subprocess.run(
+            [sys.executable, REPOSITORY / script, *options],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert b"Traceback" not in done.stderr
+    assert done.stderr.startswith(b"error: no finished output of train_model.py in \\udcff")
+
+
 def test_no_more_processes_work_than_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

@@ -149,7 +149,7 @@ def load_examples(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         parts = np.split(reconstructions, ends[:-1])
         of_kinds = zip(examples.items(), parts, strict=True)
         return {kind: (indices, part) for (kind, indices), part in of_kinds}
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise FileError(f"cannot read {folder / EXAMPLES}: {error}") from None
 
 

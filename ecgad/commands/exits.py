@@ -4,6 +4,7 @@ import errno
 import sys
 import warnings
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -54,6 +55,10 @@ def exit_code(work: Callable[[], None], interrupted: str) -> int:
 
 def run_app(app: typer.Typer) -> NoReturn:
     """Run a command line, and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may hold bytes that are no text.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
@@ -69,5 +74,5 @@ def fail(message: str, code: int) -> int:
         # Of a name of thousands of characters, say.
         line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
     if processes.RANK == 0:
-        print(f"error: {line}", file=sys.stderr)
+        print("error:", line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     return code
