@@ -321,7 +321,8 @@ def test_a_file_that_cannot_be_used_is_an_error_of_its_own(
 def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
     name = b"\xff"
     for script, code in ((PREPROCESS, 0), (EVALUATE, 3)):
-        options = ["-c", SMOKE, "--run-dir", name, "--set", "data.processed_dir=here"]
+        options: list[str | bytes | Path] = ["-c", SMOKE, "--run-dir", name]
+        options += ["--set", "data.processed_dir=here"]
         done = subprocess.run(
             [sys.executable, REPOSITORY / script, *options],
             cwd=tmp_path,
