@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -53,8 +54,12 @@ def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     so_far = free = 0
-    descriptor, temporary = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.parent)
+    temporary = str(path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}"))
+    # Before it is there: an interruption may come between.
     interruption.temporaries.add(temporary)
+    # O_BINARY: on Windows, which would write line ends of its own.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o666)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             with suppress(OSError):
@@ -69,8 +74,6 @@ def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
                 # Closing it writes what is still buffered, and a full disk has no room for that.
                 os.ftruncate(descriptor, 0)
                 raise
-        # mkstemp lets only the owner read; a file that takes its place is as open as others are.
-        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
         interruption.temporaries.discard(temporary)
     except BaseException as error:
@@ -99,12 +102,6 @@ def remove_abandoned(folder: Path) -> None:
         with suppress(OSError), path.open("r+b") as file:
             if locks.lock(file.fileno()):
                 path.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def save_bytes(path: Path, content: bytes) -> None:
