@@ -250,6 +250,8 @@ def test_a_training_state_that_is_not_whole_is_refused(
     content["training"] |= change
     torch.save(content, path)
     assert "no whole training state" in fails(4, TRAIN, *options, "--resume")
+    torch.save({**content, "settings": None}, path)
+    assert "no whole training state" in fails(4, TRAIN, *options, "--resume")
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "beats.json", "beats_train.npy"])

@@ -76,7 +76,8 @@ def _load_resumable(stage: Stage) -> dict[str, Any]:
     """
     checkpoint = load_checkpoint(stage.folder / runs.LAST)
     made, asked = checkpoint.settings, stage.settings
-    if asked["training"]["schedule"] == "constant":
+    whole = _whole(checkpoint)
+    if whole and asked["training"]["schedule"] == "constant":
         epochs = {"epochs": asked["training"]["epochs"]}
         made = {**made, "training": {**made["training"], **epochs}}
     difference = difference_of(
@@ -84,7 +85,7 @@ def _load_resumable(stage: Stage) -> dict[str, Any]:
         {"settings": asked, "inputs": stage.inputs},
     )
     state = checkpoint.training or {}
-    if not _whole(checkpoint):
+    if not whole:
         difference = "no whole training state in it"
     elif state["epoch"] > asked["training"]["epochs"]:
         difference = f"{state['epoch']} epochs are done already"
@@ -108,7 +109,8 @@ def _whole(checkpoint: Checkpoint) -> bool:
         n_weights = sum(weights.numel() for weights in restore_model(checkpoint).parameters())
         moved = state["optimizer"]
         return (
-            epochs == list(range(1, state["epoch"] + 1))
+            isinstance(checkpoint.settings["training"], dict)
+            and epochs == list(range(1, state["epoch"] + 1))
             and 1 <= state["best_epoch"] <= state["epoch"]
             and all(moved[name].numel() == n_weights for name in ("mean", "square"))
             and all(moved[name].numel() == 1 for name in ("count", "product"))

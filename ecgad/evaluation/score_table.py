@@ -10,6 +10,17 @@ from ecgad.scoring.thresholds import Threshold
 
 # Rows made at a time.
 BLOCK = 10_000
+WORDS = ("normal", "anomalous")
+RECORDED = ("records", "samples", "times")
+# By the field of Beats: the column.
+FIELDS = {
+    "rows": "row",
+    "records": "record",
+    "samples": "sample",
+    "times": "seconds",
+    "symbols": "class",
+    "labels": "label",
+}
 
 Row = dict[str, Any]
 
@@ -49,19 +60,6 @@ def score_rows(
             if "labels" in values:
                 row |= {"class": values["symbols"], "label": WORDS[values["labels"]]}
             yield {**row, "score": score, "verdict": WORDS[anomalous]}
-
-
-WORDS = ("normal", "anomalous")
-RECORDED = ("records", "samples", "times")
-# By the field of Beats: the column.
-FIELDS = {
-    "rows": "row",
-    "records": "record",
-    "samples": "sample",
-    "times": "seconds",
-    "symbols": "class",
-    "labels": "label",
-}
 
 
 def _taken(
