@@ -182,7 +182,7 @@ def test_filters_keep_time_and_remove_what_they_should() -> None:
 
 def test_flat_stretches_are_missing_samples(save: Save) -> None:
     lead = np.r_[np.arange(100.0), np.full(100, 7.0), np.full(99, 8.0), np.arange(50.0)]
-    flat = flat_samples(lead[None], sampling_rate=200)
+    flat = flat_samples(lead[None], shortest=100)
     assert np.flatnonzero(flat).tolist() == list(range(100, 200))
     # A lead that is off for most of the record gives no beats there, whatever the filter leaves.
     ecg, samples, _ = easy_recording()

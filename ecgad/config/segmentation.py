@@ -10,6 +10,11 @@ from ecgad.config.section import Frequency, LeadName, PositiveFloat, Section
 Leads = list[LeadName | Annotated[list[LeadName], Field(min_length=1)]]
 
 
+# Of causal segmentation: Hz that a filter can tell from the baseline in the time that it has, and
+# ms of a beat after its R peak.
+LOWEST_EDGE, LONGEST_AFTER = 0.5, 1000.0
+
+
 class FilterConfig(Section):
     """What is done to a recording's leads before beats are cut; zero phase, so that none moves."""
 
@@ -40,6 +45,11 @@ class SegmentationConfig(Section):
         None,
         min_length=1,
         description="a name each, or several in order of preference; null: the first of a record",
+    )
+    causal: bool = Field(
+        False,
+        description="filter, amplitude, template and RR features from what has come before a beat, "
+        "and at most 2 s after it, as recordings are read by `ecgad detect`",
     )
     filter: FilterConfig = FilterConfig()
     sampling_rate: float | None = Field(
@@ -77,6 +87,27 @@ class SegmentationConfig(Section):
     timing_weight: PositiveFloat = Field(
         1.0, description="factor on them, which counts where data.scaling.per is all"
     )
+
+    @model_validator(mode="after")
+    def _causal(self) -> Self:
+        if not self.causal:
+            return self
+        if self.form != "window":
+            raise ValueError("causal: beats of form window alone can be had as they come")
+        if self.filter.band is None or self.filter.band[0] < LOWEST_EDGE:
+            raise ValueError(
+                f"causal: filter.band has to begin at {LOWEST_EDGE:g} Hz or more, which can be had "
+                f"within 2 s"
+            )
+        if self.filter.notch is not None:
+            raise ValueError("causal: there is no notch; let filter.band end below the mains")
+        window, rate = self.window, self.sampling_rate
+        if window.unit == "samples" and rate is None:
+            raise ValueError("causal: a window in samples needs a sampling_rate")
+        after = window.after if window.unit == "ms" else window.after * 1000 / (rate or 1)
+        if after > LONGEST_AFTER:
+            raise ValueError(f"causal: window.after can be {LONGEST_AFTER:g} ms at most")
+        return self
 
     @model_validator(mode="after")
     def _form(self) -> Self:

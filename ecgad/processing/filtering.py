@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import numpy as np
-from scipy import signal
 
 from ecgad.config.segmentation import FilterConfig
 from ecgad.errors import ConfigError
@@ -32,12 +31,16 @@ def fill_gaps(leads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return leads, missing.any(axis=0)
 
 
-def flat_samples(leads: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Return where a lead keeps one value for FLAT_SECONDS or longer, bool (n_samples,).
+def shortest_flat(sampling_rate: float) -> int:
+    """Return how many samples of one value are no longer a line between two waves."""
+    return max(2, round(FLAT_SECONDS * sampling_rate))
+
+
+def flat_samples(leads: np.ndarray, shortest: int) -> np.ndarray:
+    """Return where a lead keeps one value for `shortest` samples or longer, bool (n_samples,).
 
     Sought before filtering, which leaves ripples there.
     """
-    shortest = max(2, round(FLAT_SECONDS * sampling_rate))
     flat = np.zeros(leads.shape[1], bool)
     for lead in leads:
         edges = np.flatnonzero(np.r_[True, lead[1:] != lead[:-1], True])
@@ -57,6 +60,9 @@ def filter_leads(leads: np.ndarray, sampling_rate: float, config: FilterConfig) 
                 f"{name}: {frequency:g} Hz in the filter of the source is not below half the "
                 f"sampling rate of the records ({sampling_rate:g} Hz)"
             )
+    # Slow to import, and whoever uses a detector needs it not.
+    from scipy import signal
+
     if config.band:
         sections = signal.butter(ORDER, config.band, "bandpass", fs=sampling_rate, output="sos")
         leads = signal.sosfiltfilt(sections, leads)
@@ -70,6 +76,8 @@ def resample(leads: np.ndarray, ratio: Fraction) -> np.ndarray:
     """Resample leads (n_leads, n_samples) to `ratio` times their rate, by a polyphase filter."""
     if ratio == 1:
         return leads
+    from scipy import signal
+
     return signal.resample_poly(leads, ratio.numerator, ratio.denominator, axis=1)
 
 

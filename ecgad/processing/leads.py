@@ -11,6 +11,7 @@ from ecgad.processing.filtering import (
     flat_samples,
     resample,
     resampling_ratio,
+    shortest_flat,
 )
 from ecgad.recordings.recording import Recording, choose_leads
 
@@ -41,11 +42,9 @@ def prepare_leads(recording: Recording, settings: SegmentationConfig) -> Prepare
     """Choose, filter and resample leads. Raises FileError where one is not there, and ConfigError
     where the filter does not suit the recording's sampling rate.
     """
-    chosen = [0]
-    if settings.leads is not None:
-        chosen = choose_leads(recording.name, recording.lead_names, settings.leads)
+    chosen = chosen_leads(recording, settings)
     values, missing = fill_gaps(recording.leads[chosen])
-    missing |= flat_samples(values, recording.sampling_rate)
+    missing |= flat_samples(values, shortest_flat(recording.sampling_rate))
     rate = rate_of_beats(recording.sampling_rate, settings)
     ratio = resampling_ratio(recording.sampling_rate, rate)
     values = resample(filter_leads(values, recording.sampling_rate, settings.filter), ratio)
@@ -54,6 +53,13 @@ def prepare_leads(recording: Recording, settings: SegmentationConfig) -> Prepare
         missing = missing[np.minimum(nearest, len(missing) - 1)]
     name = recording.lead_names[chosen[0]]
     return PreparedLeads(name, values, missing, rate, float(ratio))
+
+
+def chosen_leads(recording: Recording, settings: SegmentationConfig) -> list[int]:
+    """Return the indices of the leads that beats are cut out of. Raises FileError."""
+    if settings.leads is None:
+        return [0]
+    return choose_leads(recording.name, recording.lead_names, settings.leads)
 
 
 def rate_of_beats(sampling_rate: float, settings: SegmentationConfig) -> float:

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgad.config.segmentation import SegmentationConfig, WindowConfig
-from ecgad.processing.leads import HEARTBEAT_RATE, PreparedLeads, prepare_leads
+from ecgad.processing.leads import (
+    HEARTBEAT_RATE,
+    PreparedLeads,
+    chosen_leads,
+    prepare_leads,
+    rate_of_beats,
+)
 from ecgad.processing.rr_intervals import RR_FEATURES, rr_features, rr_intervals, running_median
 from ecgad.processing.template import templates
 from ecgad.recordings.recording import Recording
@@ -43,9 +49,38 @@ def segment(recording: Recording, peaks: np.ndarray, settings: SegmentationConfi
     peaks: int, (n_peaks,), ascending, in samples of the recording. Raises FileError where a lead is
     not there, and ConfigError where the filter does not suit the recording's sampling rate.
     """
+    if settings.causal:
+        return _segment_causally(recording, peaks, settings)
     leads = prepare_leads(recording, settings)
     rr = rr_intervals(peaks, recording.sampling_rate)
     return _cut(leads, leads.indices(peaks), rr, settings)
+
+
+def _segment_causally(
+    recording: Recording, peaks: np.ndarray, settings: SegmentationConfig
+) -> Segments:
+    from ecgad.processing.causal.beats import REASONS, CausalBeats
+    from ecgad.processing.causal.segmenter import Segmenter
+
+    chosen = chosen_leads(recording, settings)
+    rate = recording.sampling_rate
+    segmenter = Segmenter(settings, len(recording.leads), chosen, rate, peaks)
+    pieces = [segmenter.push(recording.leads), segmenter.finish()]
+    beats = CausalBeats.concatenate([piece.beats for piece in pieces])
+    return Segments(
+        waveforms=beats.waveforms,
+        kept=beats.kept,
+        rr=beats.rr,
+        lengths=None,
+        left_out={reason: int((beats.left_out == reason).sum()) for reason in REASONS},
+        leads=PreparedLeads(
+            name=recording.lead_names[chosen[0]],
+            values=np.concatenate([piece.leads for piece in pieces], axis=1),
+            missing=np.concatenate([piece.missing for piece in pieces]),
+            sampling_rate=rate_of_beats(rate, settings),
+            ratio=segmenter.ratio,
+        ),
+    )
 
 
 def _cut(
@@ -78,7 +113,7 @@ def _cut(
         high = np.where(padding[:, None], np.float32(-np.inf), beats)
     low = low.min(axis=2, keepdims=True)
     span = high.max(axis=2, keepdims=True) - low
-    typical = np.array([[_typical(of_lead)] for of_lead in span[:, :, 0].T], np.float32)
+    typical = np.array([[typical_span(of_lead)] for of_lead in span[:, :, 0].T], np.float32)
     moving = (span > FLAT * typical).all(axis=(1, 2))
     kept = real.copy()
     kept[real] = moving
@@ -110,7 +145,7 @@ def _cut(
     )
 
 
-def _typical(spans: np.ndarray) -> float:
+def typical_span(spans: np.ndarray) -> float:
     """Return the median span of a lead's windows that are not flat; 1 where all are."""
     moving = spans[spans > 0]
     return float(np.median(moving)) if len(moving) else 1.0
