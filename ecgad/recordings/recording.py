@@ -8,6 +8,13 @@ import numpy as np
 
 from ecgad.errors import FileError
 
+# To mV, by the unit in lower case.
+UNITS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
+# Hz: beyond it, a rate is wrong.
+LOWEST_RATE, HIGHEST_RATE = 1.0, 100_000.0
+# mV: beyond it, a gain or a unit is wrong.
+LARGEST = 1e6
+
 
 @dataclass(frozen=True)
 class BeatAnnotations:
@@ -62,3 +69,12 @@ def choose_leads(
             )
         chosen.append(found[0])
     return chosen
+
+
+def largest(values: np.ndarray) -> float:
+    """Return the largest magnitude among values, (n,); 0 where all are missing."""
+    found = max(values.max(), -values.min())
+    if np.isnan(found):
+        values = values[~np.isnan(values)]
+        found = np.abs(values).max() if len(values) else 0.0
+    return float(found)

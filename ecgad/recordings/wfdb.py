@@ -1,8 +1,8 @@
 """WFDB records as they lie in a folder, to recordings: headers, leads, beat annotations."""
 
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,14 +14,20 @@ from wfdb.io import annotation
 
 from ecgad.errors import FileError
 from ecgad.recordings.beat_classes import BEATS
-from ecgad.recordings.recording import BeatAnnotations, Recording, choose_leads
+from ecgad.recordings.find import files_below
+from ecgad.recordings.recording import (
+    HIGHEST_RATE,
+    LARGEST,
+    LOWEST_RATE,
+    UNITS,
+    BeatAnnotations,
+    Recording,
+    choose_leads,
+    largest,
+)
 
-# To mV, by the unit in lower case.
-UNITS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
-# Hz: beyond it, a header is wrong.
-LOWEST_RATE, HIGHEST_RATE = 1.0, 100_000.0
-# mV: beyond it, a gain is wrong.
-LARGEST = 1e6
+# Samples that are read at once where all are needed for a checksum.
+BLOCK = 1 << 20
 # Of notes, in annotation files.
 NOTE = 22
 # Seconds past a record's end: the last beat may lie there, later ones are of another record.
@@ -37,7 +43,8 @@ class Header:
 
     path: without suffix. sampling_rate: in Hz. files: the header and those with the signals, each
     of which has to have `least_bytes`. start: when the first sample was taken, where the header
-    says so.
+    says so. formats: of the samples of each lead. stated: of each lead, its first digital value and
+    its checksum; None where the header does not say it.
     """
 
     name: str
@@ -50,6 +57,8 @@ class Header:
     files: tuple[Path, ...]
     least_bytes: tuple[int, ...]
     start: datetime | None = None
+    formats: tuple[str, ...] = ()
+    stated: tuple[tuple[int | None, int | None], ...] = ()
 
 
 def record_names(folder: Path) -> list[str]:
@@ -57,25 +66,27 @@ def record_names(folder: Path) -> list[str]:
 
     Raises FileError where there are none.
     """
-    names, visited = [], set()
-    for here, folders, files in os.walk(folder, followlinks=True):
-        # Links may lead in a circle.
-        real = Path(here).resolve()
-        if real in visited:
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found = [name for name in files if name.endswith(".hea") and not name.startswith(".")]
-        names += [str(Path(here, name).relative_to(folder).with_suffix("")) for name in found]
-    names.sort()
+    found = [path for path in files_below(folder) if path.name.endswith(".hea")]
+    names = sorted(str(path.relative_to(folder).with_suffix("")) for path in found)
     if not names:
         raise FileError(f"no records in {folder}: no file there ends in .hea; set data.raw_dir")
     return names
 
 
 def read_header(folder: Path, name: str) -> Header:
-    """Read the header of a record. Raises FileError where it is missing or malformed."""
+    """Read the header of a record. Raises FileError where it is missing or malformed, and where it
+    is of less than a second.
+    """
+    header = checked(parse_header(folder, name), name, folder / name)
+    if header.n_samples < header.sampling_rate:
+        raise FileError(f"record {name} is shorter than a second; leave it out")
+    return header
+
+
+def parse_header(folder: Path, name: str) -> Any:
+    """Return what wfdb reads of a header, of one segment or of several. Raises FileError where it
+    is missing or malformed.
+    """
     path = folder / name
     file = path.with_name(f"{path.name}.hea")
     if not file.exists():
@@ -89,26 +100,42 @@ def read_header(folder: Path, name: str) -> Header:
     for line in file.read_bytes().splitlines():
         if not line.startswith(b"#") and not line.isascii():
             raise FileError(f"{file}: only comments may hold other than ASCII; write uV for µV")
+    with malformed_header(file):
+        return wfdb.rdheader(str(path))
+
+
+@contextmanager
+def malformed_header(file: Path) -> Iterator[None]:
+    """Raise FileError for whatever goes wrong with a header."""
     try:
-        header = wfdb.rdheader(str(path))
-        return _checked(header, name, path)
+        yield
     except FileError:
         raise
     except Exception as error:  # wfdb raises what it will: syntax, value and index errors
         raise FileError(f"{file} is no WFDB header: {_reason(error)}") from None
 
 
-def _checked(header: Any, name: str, path: Path) -> Header:
+def checked(header: Any, name: str, path: Path) -> Header:
     """Return what wfdb has read of a header. Raises FileError where records like it are not read,
-    and whatever Python raises where the header says too little.
+    or where it says too little.
     """
+    with malformed_header(path.with_name(f"{path.name}.hea")):
+        return _checked(header, name, path)
+
+
+def require_sane_rate(path: Path, sampling_rate: float) -> None:
+    """Raise FileError where the header of a record gives a rate that cannot be."""
+    if not LOWEST_RATE <= sampling_rate <= HIGHEST_RATE:
+        raise FileError(
+            f"{path}.hea: a sampling rate of {sampling_rate:g} Hz cannot be right; mend it"
+        )
+
+
+def _checked(header: Any, name: str, path: Path) -> Header:
     n_signals, n_samples = header.n_sig, header.sig_len
     if not isinstance(header, wfdb.Record) or not n_signals or not n_samples:
         raise FileError(f"{path}.hea: a header of signals of known length in one segment is needed")
-    if not LOWEST_RATE <= header.fs <= HIGHEST_RATE:
-        raise FileError(f"{path}.hea: a sampling rate of {header.fs:g} Hz cannot be right; mend it")
-    if n_samples < header.fs:
-        raise FileError(f"record {name} is shorter than a second; leave it out")
+    require_sane_rate(path, header.fs)
     if header.sig_name is None or len(header.sig_name) != n_signals:
         n_lines = len(header.sig_name or ())
         raise FileError(
@@ -134,6 +161,8 @@ def _checked(header: Any, name: str, path: Path) -> Header:
         files=(path.with_name(f"{path.name}.hea"), *(path.parent / file for file in bytes_of)),
         least_bytes=(0, *map(int, bytes_of.values())),
         start=getattr(header, "base_datetime", None),
+        formats=tuple(header.fmt),
+        stated=tuple(zip(header.init_value, header.checksum, strict=True)),
     )
 
 
@@ -193,44 +222,10 @@ def read_leads(header: Header, indices: Sequence[int]) -> np.ndarray:
 
     Raises FileError where a signal file is missing or cut short, or a lead holds nothing.
     """
-    require_files(header)
-    promised = f"the {header.n_samples} samples that the header promises"
-    for file, least in zip(header.files, header.least_bytes, strict=True):
-        # Before memory is asked for.
-        if file.stat().st_size < least:
-            raise FileError(
-                f"record {header.name}: {file.name} does not hold {promised}; it may be cut short: "
-                f"fetch it again"
-            )
-    try:
-        record: Any = wfdb.rdrecord(str(header.path), channels=list(indices), physical=False)
-        signal = record.dac()
-        whole = signal.shape == (header.n_samples, len(indices))
-        reason = "" if whole else f"{len(signal)} samples of {header.n_samples}"
-    except Exception as error:  # wfdb passes on what numpy makes of too few bytes
-        whole, reason = False, _reason(error)
-    if not whole:
-        files = ", ".join(file.name for file in header.files[1:])
-        raise FileError(
-            f"record {header.name}: {files} does not hold {promised} ({reason}); it may be cut "
-            f"short: fetch it again"
-        )
-    _check_against_header(header, record)
-    for index in indices:
-        if header.units[index].casefold() not in UNITS:
-            raise FileError(
-                f"record {header.name}: lead {header.leads[index]} is in {header.units[index]}, "
-                f"which is no voltage; its header has to say mV, uV or V"
-            )
-    to_mv = np.array([UNITS[header.units[index].casefold()] for index in indices])
-    leads = np.ascontiguousarray(signal.T) * to_mv[:, None]
+    require_whole_files(header)
+    leads = read_stretch(header, indices, 0, header.n_samples)
     for lead, index in zip(leads, indices, strict=True):
         valid = lead[np.isfinite(lead)]
-        if len(valid) and not np.abs(valid).max() < LARGEST:
-            raise FileError(
-                f"record {header.name}: lead {header.leads[index]} reaches "
-                f"{np.abs(valid).max():g} mV; mend the gain in its header"
-            )
         if not len(valid) or valid.min() == valid.max():
             what = f"flat at {valid[0]:g} mV" if len(valid) else "without a valid sample"
             raise FileError(
@@ -240,17 +235,107 @@ def read_leads(header: Header, indices: Sequence[int]) -> np.ndarray:
     return leads
 
 
-def _check_against_header(header: Header, record: Any) -> None:
+def require_whole_files(header: Header) -> None:
+    """Raise FileError where a file of a record is missing or cut short."""
+    require_files(header)
+    for file, least in zip(header.files, header.least_bytes, strict=True):
+        # Before memory is asked for.
+        if file.stat().st_size < least:
+            raise FileError(
+                f"record {header.name}: {file.name} does not hold {_promised(header)}; it may be "
+                f"cut short: fetch it again"
+            )
+
+
+def read_stretch(header: Header, indices: Sequence[int], start: int, stop: int) -> np.ndarray:
+    """Read samples start to stop of leads, float64 (n_leads, stop - start), in mV; NaN where a
+    sample is missing.
+
+    Raises FileError where the signal files do not hold them or are of another record, or a lead is
+    no voltage that can be.
+    """
+    for index in indices:
+        if header.units[index].casefold() not in UNITS:
+            raise FileError(
+                f"record {header.name}: lead {header.leads[index]} is in {header.units[index]}, "
+                f"which is no voltage; its header has to say mV, uV or V"
+            )
+    record = _digital(header, indices, start, stop)
+    # Of several samples a frame, wfdb gives the mean, which has another sum.
+    single = set(record.samps_per_frame) == {1}
+    if single and start == 0:
+        _check_against_header(header, indices, record.d_signal[0].tolist())
+    # Lead by lead in memory, which is faster from here on.
+    record.d_signal = np.asfortranarray(record.d_signal)
+    record.dac(inplace=True)
+    leads = np.ascontiguousarray(record.p_signal.T)
+    if not single:
+        # A mean over a frame in which a sample is missing is none.
+        frames = _digital(header, indices, start, stop, smooth_frames=False)
+        for lead, values in zip(leads, frames.dac(expanded=True), strict=True):
+            lead[np.isnan(values).reshape(len(lead), -1).any(axis=1)] = np.nan
+    to_mv = np.array([UNITS[header.units[index].casefold()] for index in indices])
+    if (to_mv != 1).any():
+        leads *= to_mv[:, None]
+    for lead, index in zip(leads, indices, strict=True):
+        if not (reached := largest(lead)) < LARGEST:
+            raise FileError(
+                f"record {header.name}: lead {header.leads[index]} reaches {reached:g} mV; mend "
+                f"the gain in its header"
+            )
+    return leads
+
+
+def _digital(
+    header: Header, indices: Sequence[int], start: int, stop: int, smooth_frames: bool = True
+) -> Any:
+    """Return what wfdb reads of samples start to stop of leads, in digital values. Raises FileError
+    where the signal files do not hold them.
+    """
+    try:
+        record: Any = wfdb.rdrecord(
+            str(header.path),
+            sampfrom=start,
+            sampto=stop,
+            channels=list(indices),
+            physical=False,
+            smooth_frames=smooth_frames,
+            return_res=32,  # bits, which hold a sample of any format
+        )
+        n_samples = stop - start if record.d_signal is None else len(record.d_signal)
+        reason = "" if n_samples == stop - start else f"{n_samples} samples of {stop - start}"
+    except Exception as error:  # wfdb passes on what numpy makes of too few bytes
+        reason = _reason(error)
+    if reason:
+        files = ", ".join(file.name for file in header.files[1:])
+        raise FileError(
+            f"record {header.name}: {files} does not hold {_promised(header)} ({reason}); it may "
+            f"be cut short: fetch it again"
+        )
+    return record
+
+
+def _promised(header: Header) -> str:
+    return f"the {header.n_samples} samples that the header promises"
+
+
+def _check_against_header(header: Header, indices: Sequence[int], firsts: Sequence[int]) -> None:
     """Raise FileError where a record's digital signal is not the one that its header was made for.
 
-    Headers are sloppy: it takes the checksum and the first value of every lead to tell.
+    firsts: the first value of each lead. Headers are sloppy: it takes the checksum and the first
+    value of every lead to tell.
     """
-    # Of several samples a frame, wfdb gives the mean, which has another sum.
-    if None in [*record.checksum, *record.init_value] or set(record.samps_per_frame) != {1}:
+    stated = [header.stated[index] for index in indices]
+    if any(None in pair for pair in stated):
         return
-    sums = zip(record.checksum, record.calc_checksum(), strict=True)
-    firsts = zip(record.init_value, record.d_signal[0], strict=True)
-    if not any((a - b) % 2**16 == 0 for a, b in sums) and not any(a == b for a, b in firsts):
+    if any(first == is_first for (first, _), is_first in zip(stated, firsts, strict=True)):
+        return
+    sums = np.zeros(len(indices), np.int64)
+    for start in range(0, header.n_samples, BLOCK):
+        block = _digital(header, indices, start, min(start + BLOCK, header.n_samples))
+        sums += block.d_signal.sum(axis=0)
+    checksums = [checksum or 0 for _, checksum in stated]
+    if not ((sums - checksums) % 2**16 == 0).any():
         raise FileError(
             f"record {header.name}: neither checksum nor first value of its signal is what the "
             f"header says; fetch it again"

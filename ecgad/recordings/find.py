@@ -1,0 +1,108 @@
+"""Which recordings a user means by paths: records, EDF files, tables, folders of these."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgad.errors import ConfigError, FileError
+
+HEADER = ".hea"
+# What a file is, by its suffix in lower case.
+FORMATS = {HEADER: "WFDB", ".edf": "EDF", ".csv": "table", ".npy": "table", ".parquet": "table"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A recording that is there, not opened yet.
+
+    name: what outputs are called after; below a folder that was given, relative to it. path: of a
+    WFDB record, its header. format: as in `FORMATS`.
+    """
+
+    name: str
+    path: Path
+    format: str
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """List the files in a folder and below, hidden ones left out, in no order."""
+    visited = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        # Links may lead in a circle.
+        real = Path(here).resolve()
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(here, name) for name in files if not name.startswith("."))
+
+
+def find_recordings(paths: Sequence[Path], tables: bool) -> list[Found]:
+    """Find the recordings that paths name, in their order; those of a folder by name.
+
+    A path is a record with or without suffix, an EDF file, a table, or a folder, in which all are
+    sought. tables: whether the user has said what rate and unit tables have: only then a folder is
+    searched for them, and for nothing else, as many lie beside records and are none. Raises
+    FileError where there is nothing, ConfigError where two recordings have one name.
+    """
+    by_name: dict[str, Found] = {}
+    for path in paths:
+        for found in _in_folder(path, tables) if path.is_dir() else [_named(path)]:
+            other = by_name.setdefault(found.name, found)
+            if not other.path.samefile(found.path):
+                raise ConfigError(
+                    f"{other.path} and {found.path} are both called {found.name}, and so would be "
+                    f"what is written of them; give the folder that holds both, or one at a time"
+                )
+    return list(by_name.values())
+
+
+def _named(path: Path) -> Found:
+    """Return the recording that a path names. Raises FileError where there is none."""
+    header = path.with_name(f"{path.name}{HEADER}")
+    if not path.exists() and header.exists():
+        return Found(path.name, header, "WFDB")
+    if path.suffix == ".dat" and path.with_suffix(HEADER).exists():
+        return Found(path.stem, path.with_suffix(HEADER), "WFDB")
+    if not path.exists():
+        raise FileError(f"no recording {path}: neither it nor {header.name} is there")
+    if not path.is_file():
+        raise FileError(f"{path} is no file that a recording can be read from")
+    if path.suffix.lower() not in FORMATS:
+        raise FileError(
+            f"{path} is no recording by its name; known are records of WFDB ({HEADER}), "
+            f"{', '.join(suffix for suffix in FORMATS if suffix != HEADER)}"
+        )
+    return Found(path.stem, path, FORMATS[path.suffix.lower()])
+
+
+def _in_folder(folder: Path, tables: bool) -> list[Found]:
+    """Return the recordings in a folder and below, by name. Raises FileError where there are
+    none.
+    """
+    known = sorted(path for path in files_below(folder) if path.suffix.lower() in FORMATS)
+    segments = {part for path in known if path.suffix == HEADER for part in _segments(path)}
+    found = [
+        Found(path.relative_to(folder).with_suffix("").as_posix(), path, form)
+        for path in known
+        if path not in segments and ((form := FORMATS[path.suffix.lower()]) == "table") == tables
+    ]
+    if not found:
+        sought = "table (.csv, .npy, .parquet)" if tables else "record (.hea) or EDF file (.edf)"
+        other = "" if tables or not known else f"; for the {len(known)} tables give --rate, --unit"
+        raise FileError(f"no recordings in {folder}: no {sought} is there{other}")
+    return found
+
+
+def _segments(header: Path) -> list[Path]:
+    """List the headers of the segments of a record, which are no recordings of their own."""
+    try:
+        with header.open(encoding="ascii", errors="replace") as file:
+            lines = [line.split() for line in file if line.strip() and not line.startswith("#")]
+    except OSError:
+        return []  # whoever opens it says what is wrong
+    if not lines or "/" not in lines[0][0]:
+        return []
+    return [header.with_name(f"{words[0]}{HEADER}") for words in lines[1:]]
