@@ -51,7 +51,7 @@ def find_recordings(paths: Sequence[Path], tables: bool) -> list[Found]:
     for path in paths:
         for found in _in_folder(path, tables) if path.is_dir() else [_named(path)]:
             other = by_name.setdefault(found.name, found)
-            if not other.path.samefile(found.path):
+            if other is not found and other.path.resolve() != found.path.resolve():
                 raise ConfigError(
                     f"{other.path} and {found.path} are both called {found.name}, and so would be "
                     f"what is written of them; give the folder that holds both, or one at a time"
@@ -91,7 +91,7 @@ def _in_folder(folder: Path, tables: bool) -> list[Found]:
     ]
     if not found:
         sought = "table (.csv, .npy, .parquet)" if tables else "record (.hea) or EDF file (.edf)"
-        other = "" if tables or not known else f"; for the {len(known)} tables give --rate, --unit"
+        other = "" if tables or not known else "; tables are, which need --rate and --unit"
         raise FileError(f"no recordings in {folder}: no {sought} is there{other}")
     return found
 

@@ -35,13 +35,13 @@ class Segment:
     """A part of a record, in files of its own.
 
     start, stop: in samples of the record. leads: of each lead of the record, its index among those
-    of the segment, None where the segment lacks it. header: None where nothing was recorded.
+    of the segment, None where the segment lacks it.
     """
 
     start: int
     stop: int
     leads: tuple[int | None, ...]
-    header: Header | None = None
+    header: Header
 
 
 class WfdbReader(Reader):
@@ -87,7 +87,7 @@ class WfdbReader(Reader):
             first, last = max(start, segment.start), min(stop, segment.stop)
             of_segment = [segment.leads[lead] for lead in leads] if first < last else []
             indices = [index for index in of_segment if index is not None]
-            if segment.header is None or not indices:
+            if not indices:
                 continue
             read = self._read(segment.header, indices, first - segment.start, last - segment.start)
             if read.shape == (len(leads), stop - start):
@@ -112,13 +112,18 @@ class WfdbReader(Reader):
 
 
 def _of_segments(parsed: Any, name: str, path: Path) -> tuple[Header, list[Segment]]:
-    """Return the header of a record of several segments as if it were of one, and its segments.
+    """Return the header of a record of several segments as if it were of one, and those of its
+    segments in which something was recorded.
 
     Raises FileError where they do not fit together, and whatever Python raises where the header
     says too little.
     """
     require_sane_rate(path, parsed.fs)
     parts = list(zip(parsed.seg_name, parsed.seg_len, strict=True))
+    if len(parts) != parsed.n_seg:
+        raise FileError(
+            f"{path}.hea promises {parsed.n_seg} segments and names {len(parts)}; fetch it again"
+        )
     leads: tuple[str, ...] = ()
     files = [path.with_name(f"{path.name}{HEADER}")]
     least_bytes = [0]
@@ -135,7 +140,6 @@ def _of_segments(parsed: Any, name: str, path: Path) -> tuple[Header, list[Segme
     for segment_name, length in parts:
         stop = start + length
         if segment_name == NOTHING:
-            segments.append(Segment(start, stop, ()))
             start = stop
             continue
         its_path = path.with_name(segment_name)
