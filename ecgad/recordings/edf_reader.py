@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import edfio
 
 # Labels of ECG, such as "ECG II", "EKG1", "V5", "aVR".
-ECG = re.compile(r".*(ECG|EKG).*|I{1,3}|aV[RLF]|ML[I]{1,3}|MV[1-6]|V[1-9]R?", re.IGNORECASE)
+ECG = re.compile(r".*(ECG|EKG).*|M?L?I{1,3}|aV[RLF]|V[1-9]R?", re.IGNORECASE)
 # Bytes of a header: of its part on the whole file, and as many on each signal.
 HEADER_BYTES = 256
 # What the standard writes for a date that is not to be known.
@@ -44,16 +44,14 @@ class EdfReader(Reader):
                 raise FileError(f"{path} has gaps (EDF+D), which are not read; make it EDF+C")
             if not edf.signals:
                 raise FileError(f"{path} holds annotations alone, no signal")
-            self._signals, self.sampling_rate = _chosen(path, edf)
-            self._to_mv = [_to_mv(edf.signals[index]) or 1.0 for index in self._signals]
+            chosen, self.sampling_rate = _chosen(path, edf)
+            signals = [edf.signals[index] for index in chosen]
             self.lead_names = tuple(
-                edf.signals[index].label.strip() or f"lead {i}"
-                for i, index in enumerate(self._signals, 1)
+                signal.label.strip() or f"lead {i}" for i, signal in enumerate(signals, 1)
             )
-            self.n_samples = (
-                edf.num_data_records * edf.signals[self._signals[0]].samples_per_data_record
-            )
+            self.n_samples = edf.num_data_records * signals[0].samples_per_data_record
             self.start = _start(edf)
+        self._chosen = list(chosen.items())
         self.name = found.name
         self.files = (path,)
 
@@ -63,9 +61,9 @@ class EdfReader(Reader):
             # Anew each time: pages of a mapped file that were read once count as memory in use.
             signals = _opened(self.path).signals
             for row, lead in zip(values, leads, strict=True):
+                index, to_mv = self._chosen[lead]
                 seconds = start / self.sampling_rate, stop / self.sampling_rate
-                signal = signals[self._signals[lead]]
-                row[:] = signal.get_data_slice(*seconds) * self._to_mv[lead]
+                row[:] = signals[index].get_data_slice(*seconds) * to_mv
         for row, lead in zip(values, leads, strict=True):
             if not (reached := largest(row)) < LARGEST:
                 raise FileError(
@@ -125,11 +123,12 @@ def _check_header(path: Path) -> None:
         raise FileError(f"{path} is of {size} bytes, and its header promises {promised}; {what}")
 
 
-def _chosen(path: Path, edf: "edfio.Edf") -> tuple[list[int], float]:
-    """Choose the leads: their indices among the signals, and their rate in Hz. Raises FileError
-    where there are none.
+def _chosen(path: Path, edf: "edfio.Edf") -> tuple[dict[int, float], float]:
+    """Choose the leads: of each its index among the signals, and what makes mV of its values; and
+    their rate in Hz. Raises FileError where there are none.
     """
-    voltages = [index for index, signal in enumerate(edf.signals) if _to_mv(signal)]
+    units = [_unit(signal) for signal in edf.signals]
+    voltages = [index for index, unit in enumerate(units) if unit in UNITS]
     if not voltages:
         there = ", ".join(f"{s.label.strip()} in {s.physical_dimension!r}" for s in edf.signals)
         raise FileError(f"{path} has no signal in mV, uV or V, only {there}")
@@ -146,14 +145,13 @@ def _chosen(path: Path, edf: "edfio.Edf") -> tuple[list[int], float]:
                 f"{path}: the physical or digital minimum of {signal.label.strip()} is its maximum "
                 f"as well; mend its header"
             )
-    return chosen, rate
+    return {index: UNITS[units[index]] for index in chosen}, rate
 
 
-def _to_mv(signal: "edfio.EdfSignal") -> float | None:
-    """Return what makes mV of a signal's values; None where it is no voltage."""
-    # The two signs for micro, the first of them as UTF-8 as well.
-    unit = re.sub("\u00c2?\u00b5|\u03bc", "u", signal.physical_dimension.strip())
-    return UNITS.get(unit.casefold())
+def _unit(signal: "edfio.EdfSignal") -> str:
+    """Return the unit of a signal in lower case, its micro written as u."""
+    # There are two signs for it, and the first may be in UTF-8, which is none of EDF.
+    return re.sub("\u00c2?\u00b5|\u03bc", "u", signal.physical_dimension.strip()).casefold()
 
 
 def _start(edf: "edfio.Edf") -> datetime | None:

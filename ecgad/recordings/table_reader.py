@@ -158,16 +158,16 @@ class CsvReader(RowsReader):
 
     def _counts(self) -> tuple[int, int]:
         """Count lines, empty ones at the end left out, and commas."""
-        n_lines, n_commas, ending = 1, 0, 0
+        n_ends, n_commas, n_last, empty = 0, 0, 0, True
         with self.path.open("rb") as file:
             while block := file.read(BYTES):
                 rest = block[len(block.rstrip(b"\r\n")) :]
                 if len(rest) < len(block):
-                    ending = 0
-                ending += rest.count(b"\n")
-                n_lines += block.count(b"\n")
+                    n_last, empty = 0, False
+                n_last += rest.count(b"\n")
+                n_ends += block.count(b"\n")
                 n_commas += block.count(b",")
-        return n_lines - ending, n_commas
+        return 0 if empty else n_ends - n_last + 1, n_commas
 
     def _refuse_ragged(self, n_cells: int) -> None:
         """Raise FileError with the first line that has other than so many cells."""
