@@ -368,7 +368,9 @@ def test_folders_are_searched_and_names_are_of_one_recording(mitdb: Path, tmp_pa
         write_record(tmp_path / name, real_ecg(mitdb), ["II", "V5"], ["mV", "mV"])
     (tmp_path / "p1" / "t.csv").write_text("1\n")
     (tmp_path / "p1" / "circle").symlink_to(tmp_path)
-    assert names(tmp_path) == ["night", "p1/r", "p2/r"]
+    os.mkfifo(tmp_path / "pipe.hea")
+    # Who opens the pipe says that it is no file; whoever looks for recordings must not wait for it.
+    assert names(tmp_path) == ["night", "p1/r", "p2/r", "pipe"]
     assert names(tmp_path, tables=True) == ["p1/t"]
     # Files of one record, as a shell lists them.
     assert names(tmp_path / "p1/r.dat", tmp_path / "p1/r.hea", tmp_path / "p1" / "r") == ["r"]

@@ -62,7 +62,7 @@ def find_recordings(paths: Sequence[Path], tables: bool) -> list[Found]:
 def _named(path: Path) -> Found:
     """Return the recording that a path names. Raises FileError where there is none."""
     header = path.with_name(f"{path.name}{HEADER}")
-    if not path.exists() and header.exists():
+    if header.exists() and (path.suffix.lower() not in FORMATS or not path.exists()):
         return Found(path.name, header, "WFDB")
     if path.suffix == ".dat" and path.with_suffix(HEADER).exists():
         return Found(path.stem, path.with_suffix(HEADER), "WFDB")
@@ -83,7 +83,8 @@ def _in_folder(folder: Path, tables: bool) -> list[Found]:
     none.
     """
     known = sorted(path for path in files_below(folder) if path.suffix.lower() in FORMATS)
-    segments = {part for path in known if path.suffix == HEADER for part in _segments(path)}
+    headers = [path for path in known if path.suffix == HEADER and path.is_file()]
+    segments = {segment for path in headers for segment in _segments(path)}
     found = [
         Found(path.relative_to(folder).with_suffix("").as_posix(), path, form)
         for path in known
@@ -105,4 +106,4 @@ def _segments(header: Path) -> list[Path]:
         return []  # whoever opens it says what is wrong
     if not lines or "/" not in lines[0][0]:
         return []
-    return [header.with_name(f"{words[0]}{HEADER}") for words in lines[1:]]
+    return [header.parent / f"{words[0]}{HEADER}" for words in lines[1:]]

@@ -134,7 +134,7 @@ def _of_segments(parsed: Any, name: str, path: Path) -> tuple[Header, list[Segme
         there = _parsed_segment(path, layout)
         leads = tuple(lead or f"lead {i}" for i, lead in enumerate(there.sig_name, 1))
         units = tuple(unit or "mV" for unit in there.units)
-        files.append(path.with_name(f"{layout}{HEADER}"))
+        files.append(path.parent / f"{layout}{HEADER}")
         least_bytes.append(0)
     segments, start = [], 0
     for segment_name, length in parts:
@@ -142,10 +142,8 @@ def _of_segments(parsed: Any, name: str, path: Path) -> tuple[Header, list[Segme
         if segment_name == NOTHING:
             start = stop
             continue
-        its_path = path.with_name(segment_name)
-        header = checked(
-            _parsed_segment(path, segment_name), f"{name}, segment {segment_name}", its_path
-        )
+        its_path, its_name = path.parent / segment_name, f"{name}, segment {segment_name}"
+        header = checked(_parsed_segment(path, segment_name), its_name, its_path)
         if (header.sampling_rate, header.n_samples) != (parsed.fs, length):
             raise FileError(
                 f"{path}.hea: segment {segment_name} is of {header.n_samples} samples at "
@@ -191,7 +189,7 @@ def _of_segments(parsed: Any, name: str, path: Path) -> tuple[Header, list[Segme
 
 def _parsed_segment(path: Path, name: str) -> Any:
     """Return what wfdb reads of the header of a segment of a record. Raises FileError."""
-    header = path.with_name(f"{name}{HEADER}")
+    header = path.parent / f"{name}{HEADER}"
     if not header.is_file():
         raise FileError(
             f"{path}.hea names the segment {name}, but {header} is not there; put it beside the "
