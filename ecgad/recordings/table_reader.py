@@ -117,17 +117,22 @@ class RowsReader(TableReader):
         if self._rows is None or start < self._first:
             self._rows, self._first = self._chunks(), 0
             self._kept = np.empty((0, len(self.lead_names)))
-        while self._first + len(self._kept) < stop:
-            there = max(0, min(start - self._first, len(self._kept)))
-            self._first += there
+        parts, first, end = [self._kept], self._first, self._first + len(self._kept)
+        while end < stop:
             chunk = next(self._rows, None)
             if chunk is None:
                 raise FileError(
-                    f"{self.path} has {self._first + len(self._kept)} rows, where "
-                    f"{self.n_samples} were counted; mend its ends of lines, or fetch it again"
+                    f"{self.path} has {end} rows, where {self.n_samples} were counted; mend its "
+                    f"ends of lines, or fetch it again"
                 )
-            self._kept = np.concatenate([self._kept[there:], chunk])
-        return self._kept[start - self._first : stop - self._first]
+            if end <= start:
+                parts, first = [], end
+            parts.append(chunk)
+            end += len(chunk)
+        # A copy, so that what lies before is let go.
+        self._kept = np.concatenate(parts)[start - first :].copy()
+        self._first = start
+        return self._kept[: stop - start]
 
 
 class CsvReader(RowsReader):

@@ -108,7 +108,7 @@ class WfdbReader(Reader):
             return read_stretch(header, indices, start, stop)
         if self._held is None or self._held[:2] != (header, indices):
             self._held = header, indices, read_stretch(header, indices, 0, header.n_samples)
-        return self._held[2][:, start:stop]
+        return self._held[2][:, start:stop].copy()
 
 
 def _of_segments(parsed: Any, name: str, path: Path) -> tuple[Header, list[Segment]]:
