@@ -29,7 +29,7 @@ def evaluate(run: Run) -> None:
         return
 
     from ecgad.data.splits import SPLITS
-    from ecgad.detection.detector import Detector
+    from ecgad.detection.trained import TrainedDetector
     from ecgad.evaluation.baselines import run_baselines
     from ecgad.evaluation.examples import choose_examples, choose_to_encode, take_examples
     from ecgad.evaluation.results import evaluate_run
@@ -39,7 +39,7 @@ def evaluate(run: Run) -> None:
 
     with processes.fail_together():
         trained = checkpoint.load_checkpoint(run.run_dir / runs.BEST)
-        detector = Detector.of_checkpoint(trained, config, run.device)
+        detector = TrainedDetector.of_checkpoint(trained, config, run.device)
         beats = {split: processed.load_split(experiment.processed_dir, split) for split in SPLITS}
     started = time.perf_counter()
     # Training beats are what the detector compares with: it does not adapt to them.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecgad.artifacts import checkpoint, files, manifest, processed, runs
 from ecgad.data.splits import SPLITS
-from ecgad.detection.detector import Detector
+from ecgad.detection.trained import TrainedDetector
 from ecgad.errors import UserError
 
 Loader = Callable[[Path], None]
@@ -52,7 +52,7 @@ def _checkpoint(path: Path) -> None:
 
 
 def _detector(path: Path) -> None:
-    detector = Detector.load(path.parent)
+    detector = TrainedDetector.load(path.parent)
     rng = np.random.default_rng(0)
     beats = rng.normal(size=(3, detector.model.n_leads, detector.model.n_samples))
     scores = detector.scores(beats.astype(np.float32))

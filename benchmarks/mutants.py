@@ -31,7 +31,7 @@ MODULES = {
     "training": ["training/*.py"],
     "recordings": ["recordings/*.py"],
     "artifacts": ["artifacts/*.py"],
-    "detector": ["detection/detector.py"],
+    "detector": ["detection/*.py"],
 }
 # Seconds of tests a mutant; and how much longer than they take it may take, and seconds besides.
 TESTS_FOR, TIMES, BESIDES = 12.0, 4.0, 15.0

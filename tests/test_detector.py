@@ -14,12 +14,14 @@ from sklearn.metrics import roc_auc_score
 
 from ecgad import Detector
 from ecgad.artifacts import files
+from ecgad.config.segmentation import SegmentationConfig, WindowConfig
 from ecgad.data.beats import BeatFormat, Beats
 from ecgad.data.sources.synthetic import synthesise
-from ecgad.detection.detector import _divide
+from ecgad.detection.trained import TrainedDetector, _divide
 from ecgad.errors import ConfigError, FileError, MismatchError
 from ecgad.recordings.wfdb import read_header, read_recording
 from ecgad.scoring.inference import reconstruct
+from ecgad.scoring.parts import part_bounds
 from ecgad.scoring.thresholds import Threshold
 from ecgad.training.fit import fit
 from tests.helpers import Save, easy_recording, set_options
@@ -35,7 +37,7 @@ def test_a_detector_is_trained_on_arrays_saved_and_loaded(tmp_path: Path) -> Non
     assert beats.labels is not None
     score = {"score": {"mae": 1, "code_distance": 1}, "threshold": {"method": "youden"}}
 
-    def fitted() -> Detector:
+    def fitted() -> TrainedDetector:
         return Detector.fit(
             beats.waveforms, beats.labels, scaling=STANDARD, training=QUICK, evaluation=score
         )
@@ -50,7 +52,7 @@ def test_a_detector_is_trained_on_arrays_saved_and_loaded(tmp_path: Path) -> Non
     np.testing.assert_array_equal(fitted().scores(new.waveforms), scores)
 
     detector.save(tmp_path / "mine.pt")
-    again = Detector.load(tmp_path / "mine.pt")
+    again = TrainedDetector.load(tmp_path / "mine.pt")
     np.testing.assert_array_equal(again.scores(new.waveforms), scores)
     assert again.threshold == detector.threshold
     np.testing.assert_array_equal(
@@ -62,7 +64,7 @@ def test_a_detector_is_trained_on_arrays_saved_and_loaded(tmp_path: Path) -> Non
 
 def test_a_detector_without_labels_flags_the_share_that_its_threshold_leaves() -> None:
     beats = synthesise(600, 0.02, seed=1)
-    detector = Detector.fit(
+    detector = TrainedDetector.fit(
         beats.waveforms,
         training={**QUICK, "contamination": 0.02},
         evaluation={"threshold": {"quantile": 0.9}},
@@ -91,12 +93,12 @@ def test_a_detector_without_labels_flags_the_share_that_its_threshold_leaves() -
 def test_what_cannot_be_fitted_is_said(arguments: dict[str, Any], words: str) -> None:
     beats = synthesise(50).waveforms
     with pytest.raises(ValueError, match=words) as error:
-        Detector.fit(beats, **{"training": {"epochs": 1}, **arguments})
+        TrainedDetector.fit(beats, **{"training": {"epochs": 1}, **arguments})
     assert "\n" not in str(error.value)
 
 
 def test_wrong_shapes_and_gaps_are_refused() -> None:
-    detector = Detector.fit(synthesise(60).waveforms, training={"epochs": 1})
+    detector = TrainedDetector.fit(synthesise(60).waveforms, training={"epochs": 1})
     beats = np.zeros((4, 1, 140), np.float32)
     beats[1, 0, 3] = np.nan
     with pytest.raises(ValueError, match="missing or not finite"):
@@ -104,7 +106,7 @@ def test_wrong_shapes_and_gaps_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(n_beats, 1, 140\) expected, got \(4, 140\)"):
         detector.scores(beats[:, 0])
     with pytest.raises(ValueError, match=r"\(n_beats, n_leads, n_samples\) expected"):
-        Detector.fit(beats[:, 0])
+        TrainedDetector.fit(beats[:, 0])
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ def test_a_detector_knows_how_to_cut_a_recording(
     """From its file alone, elsewhere: the scores of a record are those of evaluation."""
     folder, run = evaluated()
     shutil.copy(run / "detector.pt", tmp_path / "alone.pt")
-    detector = Detector.load(tmp_path / "alone.pt")
+    detector = TrainedDetector.load(tmp_path / "alone.pt")
     segmentation = detector.beat_format.segmentation
     assert segmentation is not None
     processed = Path("data/processed/demo")
@@ -158,13 +160,13 @@ def test_what_a_score_compares_with_is_fitted_once(
 ) -> None:
     _, run = evaluated()
     raw = np.random.default_rng(0).normal(size=(5, 4, 87)).astype(np.float32)
-    before = Detector.load(run).scores(raw)
+    before = TrainedDetector.load(run).scores(raw)
 
     def never(*_: object) -> None:
         raise AssertionError("fitted again")
 
     monkeypatch.setattr("ecgad.scoring.scorer.Scorer._fit", never)
-    np.testing.assert_array_equal(Detector.load(run).scores(raw), before)
+    np.testing.assert_array_equal(TrainedDetector.load(run).scores(raw), before)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_a_detector_does_what_its_threshold_was_chosen_for(
 ) -> None:
     _, run = evaluated(**settings)
     processed = Path("data/processed/demo")
-    detector = Detector.load(run)
+    detector = TrainedDetector.load(run)
     raw = detector.scaler.inverse_transform(np.load(processed / "beats_test.npy"))
     times, records = (np.load(processed / f"{name}_test.npy") for name in ("times", "records"))
     stored = np.load(run / "scores_test.npy")
@@ -191,7 +193,7 @@ def test_a_detector_does_what_its_threshold_was_chosen_for(
     flagged = detector.predict(raw, times=times, records=records).sum()
     assert flagged == metrics["test"]["n_flagged"]
     if "evaluation.adaptation_minutes" in settings:
-        plain = Detector.load(run)
+        plain = TrainedDetector.load(run)
         plain.adaptation_minutes = None
         assert np.abs(plain.scores(raw, records=records) / stored - 1).max() > 0.01
         with pytest.raises(ValueError, match=r"adapts to the first 0.2 minutes .* give times") as e:
@@ -217,47 +219,47 @@ def test_files_that_are_no_detector_are_refused(
     stages(STAGES[:2], *options)
     run = Path("runs/smoke")
     with pytest.raises(FileError, match=r"no detector .* evaluate_model.py leaves one"):
-        Detector.load(run)
+        TrainedDetector.load(run)
     with pytest.raises(FileError, match=r"checkpoint_best.pt is no detector of format 1"):
-        Detector.load(run / "checkpoint_best.pt")
+        TrainedDetector.load(run / "checkpoint_best.pt")
     stages([STAGES[2]], *options)
     whole = (run / "detector.pt").read_bytes()
     content = torch.load(run / "detector.pt", weights_only=True)
     broken = tmp_path / "broken.pt"
     broken.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(FileError, match="damaged or no detector"):
-        Detector.load(broken)
+        TrainedDetector.load(broken)
     changes: list[dict[str, Any]] = [
         *({"scaler": {}}, {"weights": {}}, {"threshold": {"value": 1.0}}, {"format": 2})
     ]
     for change in changes:
         torch.save({**content, **change}, broken)
         with pytest.raises(FileError, match=r"broken.pt is no .*detector") as error:
-            Detector.load(broken)
+            TrainedDetector.load(broken)
         assert "evaluate again" in str(error.value)
     # Trained again, not yet evaluated again.
     stages([STAGES[1]], "-c", SMOKE, "--set", "training.epochs=2", "--overwrite")
     with pytest.raises(MismatchError, match="of another training"):
-        Detector.load(run)
-    assert Detector.load(run / "detector.pt").threshold is not None
+        TrainedDetector.load(run)
+    assert TrainedDetector.load(run / "detector.pt").threshold is not None
 
 
 def test_adapting_an_error_alone_is_refused() -> None:
-    detector = Detector.fit(synthesise(60).waveforms, training={"epochs": 1})
+    detector = TrainedDetector.fit(synthesise(60).waveforms, training={"epochs": 1})
     with pytest.raises(ConfigError, match="compares with no beats; add code_distance"):
         detector.adapted(synthesise(20).waveforms)
 
 
 def test_scores_and_files_hold_finite_numbers_alone(tmp_path: Path) -> None:
     beats = synthesise(200, seed=1)
-    detector = Detector.fit(beats.waveforms, beats.labels, scaling=STANDARD, training=QUICK)
+    detector = TrainedDetector.fit(beats.waveforms, beats.labels, scaling=STANDARD, training=QUICK)
     with pytest.raises(ConfigError, match="2 of 3 scores are no finite numbers"):
         detector.scores(beats.waveforms[:3] * np.array([1, 3e38, -3e38])[:, None, None])
     assert detector.threshold is not None
     detector.threshold = replace(detector.threshold, value=float("nan"))
     detector.save(tmp_path / "mine.pt")
     with pytest.raises(FileError, match="not finite"):
-        Detector.load(tmp_path / "mine.pt")
+        TrainedDetector.load(tmp_path / "mine.pt")
     (tmp_path / "threshold.json").write_text('{"value": NaN}')
     with pytest.raises(FileError, match="NaN"):
         files.load_json(tmp_path / "threshold.json")
@@ -266,10 +268,10 @@ def test_scores_and_files_hold_finite_numbers_alone(tmp_path: Path) -> None:
 WITH_REFERENCES = {"score": {"mae": 1, "code_distance": 1}}
 
 
-def fitted(evaluation: dict[str, Any] | None = None, **arguments: Any) -> Detector:
+def fitted(evaluation: dict[str, Any] | None = None, **arguments: Any) -> TrainedDetector:
     beats = synthesise(120, seed=1)
     settings = {"training": {"epochs": 2}, "evaluation": evaluation or {}, **arguments}
-    return Detector.fit(beats.waveforms, beats.labels, **settings)
+    return TrainedDetector.fit(beats.waveforms, beats.labels, **settings)
 
 
 @pytest.mark.parametrize("method", ["minmax", "standard"])
@@ -277,7 +279,7 @@ def test_microvolts_give_what_millivolts_give(method: str) -> None:
     """Scores, verdicts and adaptation of a detector of either unit, of its own beats."""
     known, new = synthesise(120, seed=1), synthesise(40, seed=2).waveforms
     in_mv, in_uv = (
-        Detector.fit(
+        TrainedDetector.fit(
             (known.waveforms * factor).astype(np.float32),
             known.labels,
             scaling={"method": method},
@@ -322,7 +324,7 @@ def test_scores_follow_the_running_median_of_a_record_and_its_start() -> None:
     plain = fitted(WITH_REFERENCES)
     scorer, new = plain.scorer, synthesise(60, seed=2).waveforms
     records = np.repeat([0, 1], 30)
-    following = Detector(scorer, plain.scaler, plain.beat_format, plain.threshold, None, 11)
+    following = TrainedDetector(scorer, plain.scaler, plain.beat_format, plain.threshold, None, 11)
     scores, relative = plain.scores(new), following.scores(new, records=records)
     for beat in [*range(10, 30), *range(40, 60)]:
         median = np.median(scores[beat - 10 : beat + 1])
@@ -334,7 +336,7 @@ def test_scores_follow_the_running_median_of_a_record_and_its_start() -> None:
     )
 
     times = np.tile(np.arange(30.0), 2)
-    adapting = Detector(scorer, plain.scaler, plain.beat_format, plain.threshold, 0.25)
+    adapting = TrainedDetector(scorer, plain.scaler, plain.beat_format, plain.threshold, 0.25)
     found = adapting.scores(new, times=times, records=records)
     for start in (0, 30):
         later = slice(start + 15, start + 30)
@@ -357,7 +359,7 @@ def test_a_detector_is_of_the_best_epoch(monkeypatch: pytest.MonkeyPatch) -> Non
             states.append(state)
             yield replace(state, best_epoch=1, best_weights=states[0].weights)
 
-    monkeypatch.setattr("ecgad.detection.detector.train_epochs", fit_as_if)
+    monkeypatch.setattr("ecgad.detection.trained.train_epochs", fit_as_if)
     detector = fitted(training={"epochs": 3})
     assert len(states) == 3
     for name, weights in detector.model.state_dict().items():
@@ -382,8 +384,8 @@ def test_what_is_held_out_is_drawn_from_both_labels_and_not_learned_from() -> No
 def test_what_a_detector_file_says_is_what_the_detector_does(tmp_path: Path) -> None:
     plain = fitted(WITH_REFERENCES)
     parts = (plain.scorer, plain.scaler, plain.beat_format, plain.threshold)
-    Detector(*parts, 0.25, 11, {"seed": 7}).save(tmp_path / "d.pt")
-    again = Detector.load(tmp_path / "d.pt")
+    TrainedDetector(*parts, 0.25, 11, {"seed": 7}).save(tmp_path / "d.pt")
+    again = TrainedDetector.load(tmp_path / "d.pt")
     assert (again.adaptation_minutes, again.running_beats) == (0.25, 11)
     assert again.origin == {"seed": 7} and plain.origin == {"seed": 0}
     assert again.beat_format == plain.beat_format
@@ -400,7 +402,9 @@ def test_a_split_of_no_records_cannot_be_adapted_to(lacking: str) -> None:
     new = synthesise(20, seed=2)
     known: dict[str, Any] = {"times": np.arange(20.0), "records": np.zeros(20, int)}
     scaled = replace(new, waveforms=plain.scaler.transform(new.waveforms), **known)
-    adapting = Detector(plain.scorer, plain.scaler, plain.beat_format, adaptation_minutes=0.2)
+    adapting = TrainedDetector(
+        plain.scorer, plain.scaler, plain.beat_format, adaptation_minutes=0.2
+    )
     adapted = adapting.score_split(scaled)
     np.testing.assert_allclose(adapted, adapting.scores(new.waveforms, **known), rtol=1e-5)
     as_it_is = plain.score_split(scaled)
@@ -419,14 +423,14 @@ def test_a_detector_learns_from_the_ecg_in_padded_beats_and_keeps_their_format()
     beats = np.repeat(synthesise(100, seed=1).waveforms, 2, axis=1)
     beats[::2, :, 60:] = 0
     lengths = np.where(np.arange(100) % 2, 140, 60)
-    detector = Detector.fit(
+    detector = TrainedDetector.fit(
         beats, lengths=lengths, training={"epochs": 2}, evaluation=WITH_REFERENCES, validation=0.3
     )
     assert detector.beat_format == BeatFormat(("lead 1", "lead 2"))
     assert detector.scorer.reference is not None and len(detector.scorer.reference) == 70
     assert detector.threshold is not None
     assert (detector.threshold.beats, detector.threshold.n) == ("unlabelled", 30)
-    plain = Detector(detector.scorer, detector.scaler, detector.beat_format)
+    plain = TrainedDetector(detector.scorer, detector.scaler, detector.beat_format)
     known = detector.scorer.reference.members[0]["mae"]
     scaled = detector.scaler.transform(beats)
     apart = np.abs(scaled - reconstruct(detector.model, scaled))
@@ -458,4 +462,32 @@ def test_settings_and_seed_decide_what_is_fitted() -> None:
         with pytest.raises(ValueError, match="a share between 0 and 1"):
             fitted(validation=share)
     with pytest.raises(ValueError, match=r"0 .normal. or 1"):
-        Detector.fit(synthesise(9).waveforms, np.array([0, 1, 2] * 3))
+        TrainedDetector.fit(synthesise(9).waveforms, np.array([0, 1, 2] * 3))
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_shares_of_the_error_are_those_of_the_parts_of_a_beat(members: int) -> None:
+    """By hand, of two members too: of leads of ECG alone, and not of padding."""
+    settings = SegmentationConfig(
+        window=WindowConfig(before=300, after=500), timing=["rr_previous"], sampling_rate=100
+    )
+    known = BeatFormat(("II", "rr"), ("rr_previous",), 100.0, segmentation=settings)
+    assert part_bounds(known, 80) == (24, 40)
+    assert part_bounds(replace(known, segmentation=None), 80) == (26, 53)
+    heartbeat = SegmentationConfig(form="heartbeat")
+    of_rate = replace(known, segmentation=heartbeat, sampling_rate=125.0)
+    assert part_bounds(of_rate, 187) == (0, 12)
+
+    beats = np.random.default_rng(0).normal(size=(60, 2, 80)).astype(np.float32)
+    training = {"epochs": 1, "members": members}
+    detector = TrainedDetector.fit(beats, beat_format=known, training=training)
+    lengths = np.full(60, 70)
+    scores, shares = detector.explained(beats, lengths)
+    np.testing.assert_array_equal(scores, detector.scores(beats, lengths))
+    scaled = detector.scaler.transform(beats)
+    errors = [np.abs(reconstruct(m, scaled) - scaled)[:, 0, :70] for m in detector.model.members]
+    error = np.mean(errors, axis=0)
+    parts = [error[:, :24], error[:, 24:40], error[:, 40:]]
+    by_hand = np.stack([part.sum(axis=1) for part in parts], axis=1) / error.sum(1, keepdims=True)
+    assert shares.dtype == np.float32
+    np.testing.assert_allclose(shares, by_hand, rtol=1e-4)

@@ -16,7 +16,7 @@ import yaml
 
 from ecgad.artifacts import arrays, files
 from ecgad.data.sources.synthetic import synthesise
-from ecgad.detection.detector import Detector
+from ecgad.detection.trained import TrainedDetector
 from ecgad.errors import UserError
 from tests.helpers import beats_of
 
@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_bits(stages: Stages) -> None:
 @pytest.mark.parametrize("kind", ["dense", "cnn", "lstm"])
 def test_a_detector_gives_the_scores_and_verdicts_of_evaluation(stages: Stages, kind: str) -> None:
     stages(STAGES[:3], *C, "--set", f"model.kind={kind}", "--set", "training.epochs=1")
-    detector = Detector.load(RUN)
+    detector = TrainedDetector.load(RUN)
     raw = synthesise(400).waveforms[np.load(DATA / "rows_test.npy")]
     scores = np.load(RUN / "scores_test.npy")
     np.testing.assert_array_equal(detector.scores(raw), scores)
@@ -460,7 +460,7 @@ def test_real_ecg5000_end_to_end(ecg5000: Path, script: Call) -> None:
     rows = np.load("data/processed/ecg5000_dense/rows_test.npy")
     raw = beats_of("ecg5000", ecg5000).take(rows)
     run = Path("runs/ecg5000_dense")
-    detector = Detector.load(run)
+    detector = TrainedDetector.load(run)
     np.testing.assert_array_equal(detector.scores(raw.waveforms), np.load(run / "scores_test.npy"))
 
 

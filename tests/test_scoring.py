@@ -12,7 +12,7 @@ import torch
 from ecgad.config.training import TrainingConfig
 from ecgad.data.beats import Beats
 from ecgad.data.splits import SPLITS
-from ecgad.detection.detector import Detector
+from ecgad.detection.trained import TrainedDetector
 from ecgad.errors import ConfigError, FileError
 from ecgad.evaluation.baselines import FITS, earliness, run_baselines
 from ecgad.models import Autoencoder, Ensemble, build_model
@@ -233,7 +233,7 @@ def test_a_run_with_every_component_scores_from_its_detector_alone(
     scaled = np.load("data/processed/smoke/beats_test.npy")
     for name in ("config.yaml", "scores_test.npy", "metrics.json"):
         (run / name).unlink()
-    detector = Detector.load(run)
+    detector = TrainedDetector.load(run)
     raw = detector.scaler.inverse_transform(scaled)
     np.testing.assert_allclose(detector.scores(raw), stored, rtol=1e-3)
     np.testing.assert_allclose(detector.scores(raw[:1]), stored[:1], rtol=1e-3)
@@ -242,7 +242,7 @@ def test_a_run_with_every_component_scores_from_its_detector_alone(
     content["score"]["components"]["wavelet"] = 1.0
     torch.save(content, run / "detector.pt")
     with pytest.raises(FileError, match=r"^score component wavelet is not in this version"):
-        Detector.load(run)
+        TrainedDetector.load(run)
 
 
 @pytest.mark.parametrize(

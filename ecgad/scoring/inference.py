@@ -92,6 +92,43 @@ def reconstruct(model: Autoencoder, beats: np.ndarray) -> np.ndarray:
     return torch.cat([model(batch).cpu() for _, batch in _batches(model, beats)]).numpy()
 
 
+@torch.inference_mode()
+def error_shares(
+    model: Autoencoder,
+    beats: np.ndarray,
+    lengths: np.ndarray | None,
+    n_timing: int,
+    bounds: tuple[int, int],
+) -> np.ndarray:
+    """Return which shares of the errors lie in the three parts of a beat, float32 (n_beats, 3).
+
+    Of scaled beats (n_beats, n_leads, n_samples), and of the mean absolute error of the members;
+    all 0 where there is no error. lengths: as for `compute_features`. n_timing: how many of the
+    last leads are RR features, whose errors do not count. bounds: where the second and the third
+    part begin.
+    """
+    model.eval()
+    shares = np.empty((len(beats), 3), np.float32)
+    for start, batch in _batches(model.members[0], beats):
+        errors = sum((member(batch) - batch).abs() for member in model.members)
+        assert isinstance(errors, Tensor)
+        errors = errors[:, : batch.shape[1] - n_timing].sum(dim=1)
+        if lengths is not None:
+            of_batch = torch.from_numpy(lengths[start : start + len(batch)].astype(np.int64))
+            samples = torch.arange(batch.shape[2], device=batch.device)
+            errors = errors * (samples < of_batch.to(batch.device)[:, None])
+        shares[start : start + len(batch)] = shares_of(errors, bounds).cpu()
+    return shares
+
+
+def shares_of(errors: Tensor, bounds: tuple[int, int]) -> Tensor:
+    """Return the shares of three parts, float32 (n_beats, 3), of errors (n_beats, n_samples)."""
+    first, last = bounds
+    parts = (errors[:, :first], errors[:, first:last], errors[:, last:])
+    sums = torch.stack([part.sum(dim=1) for part in parts], dim=1)
+    return sums / sums.sum(dim=1, keepdim=True).clamp(min=torch.finfo(sums.dtype).tiny)
+
+
 def _batches(model: Autoencoder, beats: np.ndarray) -> Iterator[tuple[int, Tensor]]:
     """Give beats, some at a time, with the index of the first of them; a thread reads ahead."""
     device, size = next(model.parameters()).device, model.scored_at_once
