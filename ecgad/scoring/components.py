@@ -19,6 +19,8 @@ Score = Callable[[np.ndarray], np.ndarray]
 
 # A beat whose nearest neighbour is so much nearer than the next has found itself.
 SAME = 1e-4
+# Of which a logarithm is taken: a beat that is a reference beat itself has distance 0.
+SMALLEST = 1e-12
 
 
 def _fit_nothing(_reference: np.ndarray) -> dict[str, np.ndarray]:

@@ -59,7 +59,8 @@ def compute_features(
         if "codes" in needed:
             keep("codes", codes)
         if needed & {"timing", "before"}:
-            intervals = batch[:, batch.shape[1] - len(timing) :].mean(dim=2)
+            # In float64, where equal numbers have themselves as their mean.
+            intervals = batch[:, batch.shape[1] - len(timing) :].double().mean(dim=2).float()
             keep("timing", intervals)
             keep("before", intervals[:, before(timing)])
         if not needed & ERRORS.keys():

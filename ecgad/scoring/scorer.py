@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgad.errors import ConfigError, FileError
 from ecgad.models import Autoencoder
-from ecgad.scoring.components import COMPONENTS, Fitted, Score
+from ecgad.scoring.components import COMPONENTS, SMALLEST, Fitted, Score
 from ecgad.scoring.inference import ERRORS, before, compute_features
 from ecgad.scoring.reference_beats import ReferenceBeats, compute_reference
 
@@ -157,5 +157,4 @@ def _check_components(components: Mapping[str, float], timing: Sequence[str]) ->
 
 
 def _logarithm(values: np.ndarray) -> np.ndarray:
-    # A beat that is a reference beat itself has distance 0.
-    return np.log(np.maximum(values, 1e-12))
+    return np.log(np.maximum(values, SMALLEST))
