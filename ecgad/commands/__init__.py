@@ -9,4 +9,6 @@ from ecgad.commands import interrupts
 interrupts.catch()
 
 # By name: what it does, in one line.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "export": "Write the detector of a run as one ONNX file.",
+}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgad.data.beats import BeatFormat
+from ecgad.errors import ConfigError
 from ecgad.scoring.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Detector(ABC):
         names what this version lacks, and MismatchError where it is of another training than the
         run dir.
         """
+        if Path(path).suffix.lower() == ONNX:
+            from ecgad.detection.onnx import OnnxDetector
+
+            return OnnxDetector.load(path, device)
         from ecgad.detection.trained import TrainedDetector
 
         return TrainedDetector.load(path, device)
@@ -129,3 +134,12 @@ def checked_beats(beats: np.ndarray, expected: tuple[int, int] | None) -> np.nda
     if not np.isfinite(beats).all():
         raise ValueError("a sample of the beats is missing or not finite")
     return beats
+
+
+def check_finite(scores: np.ndarray) -> None:
+    """Raise ConfigError where a score (n_beats,) is no finite number."""
+    if n := int((~np.isfinite(scores)).sum()):
+        raise ConfigError(
+            f"{n} of {len(scores)} scores are no finite numbers: the beats, or the weights "
+            f"that training has come to, are too large to compute with"
+        )

@@ -1,6 +1,10 @@
 """A trained detector as one ONNX file: raw beats in, scores, verdicts and shares of errors out."""
 
-from collections.abc import Mapping
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -8,13 +12,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ecgad.artifacts import files, manifest, processed, runs
+from ecgad.artifacts.stages import Stage
+from ecgad.data.beats import Beats
+from ecgad.data.sources import SOURCES
+from ecgad.data.splits import SPLITS
+from ecgad.detection import onnx
 from ecgad.detection.trained import TrainedDetector
+from ecgad.errors import ConfigError, UserError
 from ecgad.models import Autoencoder
 from ecgad.scoring.components import COMPONENTS, SAME, SMALLEST, Fitted
 from ecgad.scoring.inference import ERRORS, before, shares_of
 from ecgad.scoring.parts import part_bounds
 
 OPSET = 20
+NOTICE = "An ecgad detector, for research and education only; not a medical device."
+# Test beats that a file is checked on, and by how much of their size scores may differ.
+CHECKED, RELATIVE = 1000, 1e-6
+# Beats at a time, and the numbers that an array for them may have.
+LARGEST_BATCH, BATCH_NUMBERS = 256, 4_000_000
 # Nearest reference beats by a sum that rounds, over those that are needed: of these the distances
 # are computed exactly.
 SPARE = 8
@@ -140,6 +156,10 @@ class Distance(nn.Module):
 class Mahalanobis(nn.Module):
     """The distance from the middle of the codes in units of their spread."""
 
+    scale: Tensor
+    middle: Tensor
+    precision: Tensor
+
     def __init__(self, fitted: Fitted) -> None:
         super().__init__()
         for name in ("scale", "middle", "precision"):
@@ -152,6 +172,9 @@ class Mahalanobis(nn.Module):
 
 class Prematurity(nn.Module):
     """How early a beat comes, of the intervals before it."""
+
+    middle: Tensor
+    spread: Tensor
 
     def __init__(self, fitted: Fitted) -> None:
         super().__init__()
@@ -175,6 +198,61 @@ def _of(name: str, reference: np.ndarray, fitted: Fitted, neighbours: int) -> nn
     raise NotImplementedError(name)
 
 
+def export_run(stage: Stage, known: Mapping[str, Any]) -> tuple[bytes, int]:
+    """Make the ONNX file of an evaluated run, and check it on test beats.
+
+    stage: one that needs the evaluation. known: what the metadata is to say besides. Returns the
+    bytes of the file, and on how many beats it was checked. Raises ConfigError where the scores
+    depend on the record, and UserError where the file would not do what the detector does.
+    """
+    detector = TrainedDetector.load(stage.run_dir)
+    test = processed.load_split(stage.experiment.processed_dir, "test")
+    rng = np.random.default_rng(0)
+    chosen = np.sort(rng.permutation(len(test))[:CHECKED])
+    beats = detector.scaler.unscaled(test.take(chosen))
+    content = export(detector, beats.lengths is not None, known)
+    check(content, detector, beats.waveforms, beats.lengths)
+    return content, len(beats)
+
+
+def export(detector: TrainedDetector, padded: bool, known: Mapping[str, Any]) -> bytes:
+    """Return the bytes of the ONNX file of a detector, not yet checked.
+
+    padded: whether it is to take the lengths of beats. known: what the metadata is to say besides.
+    Raises ConfigError where the scores depend on the record that a beat is of.
+    """
+    for name in ("adaptation_minutes", "running_beats"):
+        if getattr(detector, name):
+            raise ConfigError(
+                f"evaluation.{name}: such scores depend on the record that a beat is of, and a "
+                f"graph knows none; evaluate again without it"
+            )
+    assert detector.threshold is not None
+    model, scorer = detector.model, detector.scorer
+    says = {
+        "format": onnx.FORMAT,
+        "notice": NOTICE,
+        "ecgad": metadata.version("ecgad"),
+        "beat_format": detector.beat_format.to_dict(),
+        "parts": part_bounds(detector.beat_format, model.n_samples),
+        "threshold": vars(detector.threshold),
+        "score": scorer.components,
+        "neighbours": scorer.neighbours,
+        "look_ahead_seconds": None,
+        "batch": _batch(detector),
+        "origin": detector.origin,
+        **known,
+    }
+    proto = to_onnx(detector, padded)
+    says = json.loads(json.dumps(says, allow_nan=False))
+    digested = onnx.encoded_metadata(says, proto.graph.SerializeToString())
+    del proto.metadata_props[:]
+    proto.metadata_props.add(key=onnx.KEY, value=digested)
+    proto.doc_string = NOTICE
+    proto.producer_name, proto.producer_version = "ecgad", says["ecgad"]
+    return proto.SerializeToString()
+
+
 def to_onnx(detector: TrainedDetector, padded: bool) -> Any:
     """Return the graph of a detector as a `ModelProto`. padded: whether it takes lengths."""
     graph = Graph(detector).cpu().eval()
@@ -182,16 +260,121 @@ def to_onnx(detector: TrainedDetector, padded: bool) -> Any:
     lengths = torch.full((3,), detector.model.n_samples)
     n_beats = torch.export.Dim("n_beats")
     names = ["beats", "lengths"] if padded else ["beats"]
-    program = torch.onnx.export(
-        graph,
-        (beats, lengths) if padded else (beats,),
-        input_names=names,
-        output_names=["score", "anomalous", "shares"],
-        opset_version=OPSET,
-        dynamo=True,
-        dynamic_shapes={name: {0: n_beats} for name in names},
-        external_data=False,
-        verbose=False,
-    )
+    with _quiet():
+        program = torch.onnx.export(
+            graph,
+            (beats, lengths) if padded else (beats,),
+            input_names=names,
+            output_names=list(onnx.OUTPUTS),
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes={name: {0: n_beats} for name in names},
+            external_data=False,
+            verbose=False,
+        )
     assert program is not None
-    return program.model_proto
+    proto = program.model_proto
+    # Of each operator PyTorch says which lines of which file it comes from, and more.
+    for part in (*proto.graph.node, *proto.graph.input, *proto.graph.output, proto.graph):
+        del part.metadata_props[:]
+    for part in (*proto.graph.initializer, *proto.graph.value_info):
+        del part.metadata_props[:]
+    return proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep PyTorch from telling which of its packages are not there."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _batch(detector: TrainedDetector) -> int:
+    """Return how many beats are to be scored at a time, so that memory stays small."""
+    model, reference = detector.model, detector.scorer.reference
+    numbers = model.n_leads * model.n_samples
+    for features in reference.members[:1] if reference else []:
+        for of_feature in features.values():
+            code = of_feature.shape[1] if of_feature.ndim > 1 else 1
+            candidates = detector.scorer.neighbours + 1 + SPARE
+            numbers = max(numbers, len(of_feature), candidates * code)
+    return max(1, min(LARGEST_BATCH, BATCH_NUMBERS // numbers))
+
+
+def check(
+    content: bytes, detector: TrainedDetector, beats: np.ndarray, lengths: np.ndarray | None
+) -> None:
+    """Raise UserError where the ONNX file does not do on raw beats what the detector does.
+
+    Scores may differ by RELATIVE, or by ten times what the last digits of the beats change: in
+    float32, some codes cannot be had more exactly. Verdicts may differ where the score lies no
+    farther than that from the threshold.
+    """
+    from onnx import ModelProto, checker
+
+    try:
+        checker.check_model(ModelProto.FromString(content), full_check=True)
+        exported = onnx.OnnxDetector(content)
+        found = exported.scores(beats, lengths)
+    except Exception as error:  # onnx and onnxruntime raise what they will
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"no file was written: the graph does not run ({reason})") from None
+    assert detector.threshold is not None
+    scores, threshold = detector.scores(beats, lengths), detector.threshold.value
+    signs = np.random.default_rng(0).choice((-np.inf, np.inf), beats.shape).astype(np.float32)
+    nudged = detector.scores(np.nextafter(beats, signs), lengths)
+    allowed = max(RELATIVE, 10 * _largest(nudged, scores))
+    differing = _largest(found, scores)
+    other = detector.threshold.predict(found) != detector.threshold.predict(scores)
+    other &= np.abs(scores - threshold) > allowed * abs(threshold)
+    if differing > allowed or other.any():
+        raise UserError(
+            f"no file was written: of {len(beats)} test beats, scores differ by up to "
+            f"{differing:.1e} of their size ({allowed:.1e} is allowed), and {other.sum()} verdicts"
+        )
+
+
+def _largest(found: np.ndarray, scores: np.ndarray) -> float:
+    """Return the largest difference of scores, (n_beats,), relative to their size."""
+    size = np.maximum(np.abs(scores), np.finfo(np.float64).tiny)
+    return float((np.abs(found - scores) / size).max(initial=0))
+
+
+def about_run(stage: Stage) -> dict[str, Any]:
+    """Return what the metadata says of the run that a detector is of."""
+    experiment, run_dir = stage.experiment, stage.run_dir
+    entry = manifest.load(run_dir).stages["train"]
+    metrics = files.load_json(run_dir / runs.METRICS)
+    splits = {s: _about_split(processed.load_split(experiment.processed_dir, s)) for s in SPLITS}
+    data = experiment.data
+    return {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "trained_on": {
+            "source": data.source,
+            "settings": data.of_source.model_dump(mode="json"),
+            "train": splits["train"],
+            "validation": splits["validation"],
+        },
+        "measured_on": {
+            "source": data.source,
+            "test": splits["test"],
+            "metrics": metrics["test"],
+        },
+        "licence": SOURCES[data.source].licence(data.of_source),
+        "versions": entry["versions"],
+        "git_commit": entry["git_commit"],
+    }
+
+
+def _about_split(beats: Beats) -> dict[str, Any]:
+    """Say which beats are in a split: how many, of which records or files."""
+    about: dict[str, Any] = {"beats": len(beats), "classes": beats.class_counts}
+    if beats.records is not None:
+        about["records"] = np.unique(beats.records).tolist()
+    elif beats.format.files:
+        about["files"] = [file.name for file in beats.format.files]
+    return about

@@ -17,7 +17,7 @@ from ecgad.config.model import ModelConfig
 from ecgad.config.training import TrainingConfig
 from ecgad.data.beats import BeatFormat, Beats
 from ecgad.data.scaling import Scaler
-from ecgad.detection.detector import Detector, checked_beats
+from ecgad.detection.detector import Detector, check_finite, checked_beats
 from ecgad.errors import ConfigError, FileError, MismatchError
 from ecgad.models import build_model
 from ecgad.runtime.devices import pick_device, prepare
@@ -226,11 +226,7 @@ class TrainedDetector(Detector):
             scores = sharded_scores(self.scorer, scaled, lengths)
         if self.running_beats is not None:
             scores = relative_to_record(scores, records, self.running_beats)
-        if n := int((~np.isfinite(scores)).sum()):
-            raise ConfigError(
-                f"{n} of {len(scores)} scores are no finite numbers: the beats, or the weights "
-                f"that training has come to, are too large to compute with"
-            )
+        check_finite(scores)
         return scores
 
     def adapted(self, beats: np.ndarray, lengths: np.ndarray | None = None) -> "TrainedDetector":

@@ -19,17 +19,45 @@ class Database:
 
     url: of the folder that holds the files, with a slash at its end.
     pattern: regular expression that the names of these files match whole; the files of a record
-    differ in their suffix, which is one of SUFFIXES.
+    differ in their suffix, which is one of SUFFIXES. licence: the notice that what is made from it
+    is to carry.
     """
 
     name: str
     url: str
     pattern: str
+    licence: str = ""
 
 
-MITDB = Database("mitdb", "https://physionet.org/files/mitdb/1.0.0/", r"[12]\d{2}\.(hea|dat|atr)")
+# Under the Open Data Commons Attribution License.
+ATTRIBUTION = (
+    "of PhysioNet, ODC-BY 1.0 (https://opendatacommons.org/licenses/by/1-0/); cite {}, and "
+    "Goldberger et al. 2000, PhysioBank, PhysioToolkit and PhysioNet, Circulation 101(23)."
+)
+MITDB = Database(
+    name="mitdb",
+    url="https://physionet.org/files/mitdb/1.0.0/",
+    pattern=r"[12]\d{2}\.(hea|dat|atr)",
+    licence="Made from the MIT-BIH Arrhythmia Database "
+    + ATTRIBUTION.format(
+        "Moody & Mark 2001, The impact of the MIT-BIH Arrhythmia Database, IEEE Eng. Med. Biol. "
+        "20(3)"
+    ),
+)
 PTBDB = Database(
-    "ptbdb", "https://physionet.org/files/ptbdb/1.0.0/", r"patient\d{3}/s\w+\.(hea|dat|xyz)"
+    name="ptbdb",
+    url="https://physionet.org/files/ptbdb/1.0.0/",
+    pattern=r"patient\d{3}/s\w+\.(hea|dat|xyz)",
+    licence="Made from the PTB Diagnostic ECG Database "
+    + ATTRIBUTION.format(
+        "Bousseljot et al. 1995, Nutzung der EKG-Signaldatenbank CARDIODAT der PTB über das "
+        "Internet, Biomed. Tech. 40(s1)"
+    ),
+)
+# What ECG5000 and ecg.csv were cut from; not read here.
+BIDMC_LICENCE = "Made from the BIDMC Congestive Heart Failure Database " + ATTRIBUTION.format(
+    "Baim et al. 1986, J. Am. Coll. Cardiol. 7(3), and Chen et al. 2015, A general framework for "
+    "never-ending learning from time series streams, Data Min. Knowl. Disc. 29"
 )
 DATABASES = {database.name: database for database in (MITDB, PTBDB)}
 

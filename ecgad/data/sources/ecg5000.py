@@ -45,6 +45,12 @@ class Ecg5000(Source[Section]):
     def has_test_set(cls, settings: Section) -> bool:
         return True
 
+    @classmethod
+    def licence(cls, settings: Section) -> str:
+        from ecgad.data.download import physionet
+
+        return physionet.BIDMC_LICENCE
+
     def find(self, console: Console | None = None) -> None:
         self.published = REMOTE.sha256
         forms = [

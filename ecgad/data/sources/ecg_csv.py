@@ -23,6 +23,12 @@ class EcgCsv(Source[Section]):
 
     name = "ecg_csv"
 
+    @classmethod
+    def licence(cls, settings: Section) -> str:
+        from ecgad.data.download import physionet
+
+        return physionet.BIDMC_LICENCE
+
     def find(self, console: Console | None = None) -> None:
         path = self.folder / "ecg.csv"
         if not path.exists():

@@ -48,6 +48,13 @@ class HeartbeatCsv(Source[HeartbeatCsvConfig]):
     def has_test_set(cls, settings: HeartbeatCsvConfig) -> bool:
         return settings.database == "mitbih"
 
+    @classmethod
+    def licence(cls, settings: HeartbeatCsvConfig) -> str:
+        from ecgad.data.download import physionet
+
+        mitbih = settings.database == "mitbih"
+        return (physionet.MITDB if mitbih else physionet.PTBDB).licence
+
     def find(self, console: Console | None = None) -> None:
         files = [self.folder / name for name in FILES[self.settings.database]]
         if missing := [file.name for file in files if not file.is_file()]:

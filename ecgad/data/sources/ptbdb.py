@@ -71,6 +71,12 @@ class Ptbdb(RecordSource[PtbdbConfig]):
     label = staticmethod(label_found)
     database = "ptbdb"
 
+    @classmethod
+    def licence(cls, settings: PtbdbConfig) -> str:
+        from ecgad.data.download import physionet
+
+        return physionet.PTBDB.licence
+
     def wanted(self, headers: "list[Header]") -> "list[Header]":
         """Return the records of healthy controls and of patients with the diagnoses that are asked
         for.

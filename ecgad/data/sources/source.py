@@ -118,6 +118,11 @@ class Source(ABC, Generic[S]):
         return cls.name
 
     @classmethod
+    def licence(cls, settings: S) -> str:
+        """Return the notice that what is made from the data is to carry."""
+        return "The licence of the training data is not known to ecgad; ask whoever published them."
+
+    @classmethod
     def classes(cls, settings: S) -> dict[str, Any]:
         """Return what results say about how annotations became classes."""
         return {}

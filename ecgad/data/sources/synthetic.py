@@ -105,6 +105,10 @@ class Synthetic(Source[SyntheticConfig]):
     name = "synthetic"
     settings_class = SyntheticConfig
 
+    @classmethod
+    def licence(cls, settings: SyntheticConfig) -> str:
+        return "Made from synthetic ECG of ecgad itself, under its MIT licence."
+
     def find(self, console: Console | None = None) -> None:
         """Find nothing: there are no files."""
 

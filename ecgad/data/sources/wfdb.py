@@ -76,6 +76,12 @@ class Wfdb(RecordSource[WfdbConfig]):
         return settings.database or cls.name
 
     @classmethod
+    def licence(cls, settings: WfdbConfig) -> str:
+        from ecgad.data.download import physionet
+
+        return physionet.MITDB.licence if settings.database else super().licence(settings)
+
+    @classmethod
     def classes(cls, settings: WfdbConfig) -> dict[str, Any]:
         return {
             "class_map": settings.class_map,
