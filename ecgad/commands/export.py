@@ -79,6 +79,7 @@ def _export(
     files.check_writable(output.parent)
     try:
         import onnxscript  # noqa: F401
+        import torch  # noqa: F401
     except ImportError as error:
         raise ConfigError(
             f"{error.name} is not installed, which export needs: pip install 'ecgad[export]'"

@@ -45,16 +45,12 @@ class Detector(ABC):
             from ecgad.detection.onnx import OnnxDetector
 
             return OnnxDetector.load(path, device)
-        from ecgad.detection.trained import TrainedDetector
-
-        return TrainedDetector.load(path, device)
+        return _trained().load(path, device)
 
     @classmethod
     def fit(cls, *beats: Any, **settings: Any) -> "TrainedDetector":
         """Train a detector on beats, as `ecgad.detection.trained.TrainedDetector.fit` says."""
-        from ecgad.detection.trained import TrainedDetector
-
-        return TrainedDetector.fit(*beats, **settings)
+        return _trained().fit(*beats, **settings)
 
     @abstractmethod
     def scores(
@@ -121,6 +117,17 @@ class Detector(ABC):
                 "a recording"
             )
         return segment(recording, peaks, self.beat_format.segmentation)
+
+
+def _trained() -> "type[TrainedDetector]":
+    try:
+        from ecgad.detection.trained import TrainedDetector
+    except ImportError as error:
+        raise ConfigError(
+            f"{error.name} is not installed, which this detector needs: pip install 'ecgad[train]', "
+            f"or take a file of `ecgad export`"
+        ) from None
+    return TrainedDetector
 
 
 def checked_beats(beats: np.ndarray, expected: tuple[int, int] | None) -> np.ndarray:

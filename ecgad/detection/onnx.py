@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import math
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -57,6 +58,9 @@ class OnnxDetector(Detector):
         options = onnxruntime.SessionOptions()
         # Errors come as exceptions.
         options.log_severity_level = 4
+        # As for PyTorch; 0: as many as there are cores.
+        threads = os.environ.get("OMP_NUM_THREADS", "")
+        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
         options.add_session_config_entry("session.use_env_allocators", "1")
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
