@@ -148,7 +148,7 @@ def test_a_file_that_does_otherwise_is_not_written(exported: tuple[TrainedDetect
     check(content, detector, beats, None)
     parts = (detector.scorer, detector.scaler, detector.beat_format)
     assert detector.threshold is not None
-    moved = replace(detector.threshold, value=detector.threshold.value * 1.1)
+    moved = replace(detector.threshold, value=float(np.median(detector.scores(beats))))
     with pytest.raises(UserError, match=r"no file was written: .* [1-9]\d* verdicts"):
         check(content, TrainedDetector(*parts, moved), beats, None)
     larger = replace(detector.scaler, scale=detector.scaler.scale * 1.001)

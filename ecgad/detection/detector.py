@@ -124,8 +124,8 @@ def _trained() -> "type[TrainedDetector]":
         from ecgad.detection.trained import TrainedDetector
     except ImportError as error:
         raise ConfigError(
-            f"{error.name} is not installed, which this detector needs: pip install 'ecgad[train]', "
-            f"or take a file of `ecgad export`"
+            f"{error.name} is not installed, which this detector needs: "
+            f"pip install 'ecgad[train]', or take a file of `ecgad export`"
         ) from None
     return TrainedDetector
 

@@ -27,8 +27,9 @@ from ecgad.scoring.parts import part_bounds
 
 OPSET = 20
 NOTICE = "An ecgad detector, for research and education only; not a medical device."
-# Test beats that a file is checked on, and by how much of their size scores may differ.
-CHECKED, RELATIVE = 1000, 1e-6
+# Test beats that a file is checked on, by how much of their size scores may differ, and by how much
+# shares of the error.
+CHECKED, RELATIVE, SHARES = 1000, 1e-6, 1e-4
 # Beats at a time, and the numbers that an array for them may have.
 LARGEST_BATCH, BATCH_NUMBERS = 256, 4_000_000
 # Nearest reference beats by a sum that rounds, over those that are needed: of these the distances
@@ -318,22 +319,25 @@ def check(
     try:
         checker.check_model(ModelProto.FromString(content), full_check=True)
         exported = onnx.OnnxDetector(content)
-        found = exported.scores(beats, lengths)
+        found, anomalous, shares = exported.outputs(beats, lengths)
     except Exception as error:  # onnx and onnxruntime raise what they will
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"no file was written: the graph does not run ({reason})") from None
     assert detector.threshold is not None
-    scores, threshold = detector.scores(beats, lengths), detector.threshold.value
+    scores, parts = detector.explained(beats, lengths)
+    threshold = detector.threshold.value
     signs = np.random.default_rng(0).choice((-np.inf, np.inf), beats.shape).astype(np.float32)
     nudged = detector.scores(np.nextafter(beats, signs), lengths)
     allowed = max(RELATIVE, 10 * _largest(nudged, scores))
     differing = _largest(found, scores)
-    other = detector.threshold.predict(found) != detector.threshold.predict(scores)
+    other = anomalous != (scores > threshold)
     other &= np.abs(scores - threshold) > allowed * abs(threshold)
-    if differing > allowed or other.any():
+    elsewhere = float(np.abs(shares - parts).max(initial=0))
+    if differing > allowed or other.any() or elsewhere > SHARES:
         raise UserError(
             f"no file was written: of {len(beats)} test beats, scores differ by up to "
-            f"{differing:.1e} of their size ({allowed:.1e} is allowed), and {other.sum()} verdicts"
+            f"{differing:.1e} of their size ({allowed:.1e} is allowed), shares of the error by "
+            f"up to {elsewhere:.1e}, and {other.sum()} verdicts"
         )
 
 

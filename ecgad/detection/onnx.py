@@ -109,15 +109,25 @@ class OnnxDetector(Detector):
         records: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores, and where the errors lie, as `Detector` says."""
+        scores, _, shares = self.outputs(beats, lengths)
+        return scores, shares
+
+    def outputs(
+        self, beats: np.ndarray, lengths: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what the graph makes of beats: scores, its verdicts, bool (n_beats,), and shares.
+
+        The verdicts are those of `predict`, unless another threshold was set.
+        """
         beats = checked_beats(beats, self.shape)
         lengths = self._checked_lengths(lengths, len(beats))
-        scores = np.empty(len(beats))
+        scores, anomalous = np.empty(len(beats)), np.empty(len(beats), bool)
         shares = np.empty((len(beats), 3), np.float32)
         for first in range(0, len(beats), self.batch):
             part = slice(first, first + self.batch)
-            scores[part], _, shares[part] = self._run(beats[part], lengths[part])
+            scores[part], anomalous[part], shares[part] = self._run(beats[part], lengths[part])
         check_finite(scores)
-        return scores, shares
+        return scores, anomalous, shares
 
     def _run(self, beats: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         """Run the graph on some beats. Raises FileError where it does not do what it should."""
