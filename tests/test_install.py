@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -57,6 +58,15 @@ def test_the_wheel_holds_every_module_and_config(wheel: Path) -> None:
     assert there == modules | configs
 
 
+def test_the_scripts_need_what_a_detector_needs_and_what_training_does() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    needed = {*project["dependencies"], *project["optional-dependencies"]["train"]}
+    scripts = set((REPOSITORY / "requirements.txt").read_text().split("\n")) - {""}
+    # They make a detector and run none.
+    assert needed - scripts == {"onnxruntime>=1.23,<2"}
+    assert scripts <= needed
+
+
 def test_an_installed_ecgad_works_from_anywhere(bare: Path, tmp_path: Path) -> None:
     for command in ([bare / "ecgad"], [bare / "python", "-m", "ecgad"]):
         done = run(*command, "--version", cwd=tmp_path)
@@ -64,6 +74,7 @@ def test_an_installed_ecgad_works_from_anywhere(bare: Path, tmp_path: Path) -> N
     told = run(bare / "ecgad", cwd=tmp_path)
     assert told.returncode == 0
     assert "four scripts" in told.stdout
+    assert "export" in told.stdout
     wrong = run(bare / "ecgad", "evaluate", cwd=tmp_path)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("error: No such command 'evaluate'")

@@ -38,8 +38,8 @@ IMPORTS = {
     "evaluation": "scoring experiment data processing config",
     "artifacts": "scoring training experiment data models config runtime errors",
     "report": "artifacts evaluation scoring training experiment data models runtime",
-    "detection": "artifacts scoring training experiment data processing recordings models config "
-    "runtime errors",
+    "detection": "artifacts scoring training data processing recordings models config runtime "
+    "errors",
     "__init__": "detection",
     "commands": "detection artifacts experiment runtime errors",
     "__main__": "__init__ commands",
