@@ -65,7 +65,7 @@ class OnnxDetector(Detector):
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             self.session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         except Exception as error:  # onnxruntime has no class of its own that all are of
             raise ValueError(_reason(error)) from None
@@ -216,7 +216,8 @@ def _of_type(kind: Any, value: Any) -> Any:
 
 @functools.cache
 def _bound_memory() -> None:
-    """Bound what the graphs of this process take; all of them share it."""
+    """Bound what the graphs of this process take; all of them share it. They print nothing."""
+    onnxruntime.set_default_logger_severity(4)
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
