@@ -35,7 +35,6 @@ def evaluate(run: Run) -> None:
     from ecgad.evaluation.results import evaluate_run
     from ecgad.evaluation.score_table import score_rows
     from ecgad.scoring.inference import encode, reconstruct
-    from ecgad.scoring.thresholds import choose_threshold
 
     with processes.fail_together():
         trained = checkpoint.load_checkpoint(run.run_dir / runs.BEST)
@@ -47,12 +46,9 @@ def evaluate(run: Run) -> None:
     scoring = time.perf_counter() - started
     if processes.RANK > 0:
         return
-    detector.threshold = choose_threshold(
-        config,
-        scores["train"][beats["train"].normals],
-        scores["validation"],
-        beats["validation"].labels,
-    )
+    normals = beats["train"].normals
+    detector.calibrate(config, scores["train"][normals], beats["validation"], scores["validation"])
+    assert detector.threshold is not None
     baselines = run_baselines(config.baselines, beats, experiment.seed)
     seconds = {"training": stage.needed["train"]["seconds"], "scoring": scoring}
     metrics = evaluate_run(experiment, beats, scores, detector.threshold, baselines, seconds)

@@ -10,5 +10,6 @@ interrupts.catch()
 
 # By name: what it does, in one line.
 COMMANDS: dict[str, str] = {
+    "detect": "Find the beats of recordings, and say which are anomalous.",
     "export": "Write the detector of a run as one ONNX file.",
 }

@@ -5,7 +5,9 @@ PyTorch (`ecgad.detection.onnx`).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,11 +29,15 @@ class Detector(ABC):
 
     Higher scores are more anomalous, as in PyOD and unlike in scikit-learn; labels are 1 for
     anomalous and 0 for normal. beat_format: leads, sampling rate and unit of the beats, and how
-    they were cut out of recordings. threshold: with its provenance.
+    they were cut out of recordings. threshold: with its provenance. usual_shares: of the errors by
+    part, as `explained` gives them, in the middle of normal beats; None where not known. metadata:
+    what its file says of how it was made.
     """
 
     beat_format: BeatFormat
     threshold: Threshold | None
+    usual_shares: tuple[float, ...] | None = None
+    metadata: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> "Detector":

@@ -21,6 +21,7 @@ from ecgad.detection import onnx
 from ecgad.detection.trained import TrainedDetector
 from ecgad.errors import ConfigError, UserError
 from ecgad.models import Autoencoder
+from ecgad.processing.causal import LOOK_AHEAD
 from ecgad.scoring.components import COMPONENTS, SAME, SMALLEST, Fitted
 from ecgad.scoring.inference import ERRORS, before, shares_of
 from ecgad.scoring.parts import part_bounds
@@ -229,7 +230,7 @@ def export(detector: TrainedDetector, padded: bool, known: Mapping[str, Any]) ->
                 f"graph knows none; evaluate again without it"
             )
     assert detector.threshold is not None
-    model, scorer = detector.model, detector.scorer
+    model, scorer, cut = detector.model, detector.scorer, detector.beat_format.segmentation
     says = {
         "format": onnx.FORMAT,
         "notice": NOTICE,
@@ -239,7 +240,8 @@ def export(detector: TrainedDetector, padded: bool, known: Mapping[str, Any]) ->
         "threshold": vars(detector.threshold),
         "score": scorer.components,
         "neighbours": scorer.neighbours,
-        "look_ahead_seconds": None,
+        "usual_shares": detector.usual_shares,
+        "look_ahead_seconds": LOOK_AHEAD if cut is not None and cut.causal else None,
         "batch": _batch(detector),
         "origin": detector.origin,
         **known,

@@ -51,6 +51,7 @@ class OnnxDetector(Detector):
         known = self.metadata
         self.beat_format = _of_type(BeatFormat, known["beat_format"])
         self.threshold = _of_type(Threshold, known["threshold"])
+        self.usual_shares = _of_type(tuple[float, float, float] | None, known["usual_shares"])
         self.batch = _of_type(int, known["batch"])
         if not math.isfinite(self.threshold.value) or not 0 < self.batch <= MOST_BATCH:
             raise ValueError("a number of its metadata is out of range")

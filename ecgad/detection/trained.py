@@ -30,6 +30,8 @@ from ecgad.scoring.thresholds import Threshold, choose_threshold
 from ecgad.training.fit import fit as train_epochs
 
 FORMAT = 1
+# Normal beats that tell where errors usually lie.
+MOST_EXPLAINED = 2000
 AGAIN = "evaluate again with evaluate_model.py --overwrite"
 
 Settings = Mapping[str, Any]
@@ -159,10 +161,30 @@ class TrainedDetector(Detector):
         )
         detector = cls(scorer, scaler, known.format, origin={"seed": seed})
         scores = [detector.score_split(part) for part in (train, held_out)]
-        detector.threshold = choose_threshold(
-            judged_by, scores[0][train.normals], scores[1], held_out.labels
-        )
+        detector.calibrate(judged_by, scores[0][train.normals], held_out, scores[1])
         return detector
+
+    def calibrate(
+        self,
+        config: EvaluationConfig,
+        train_scores: np.ndarray,
+        held_out: Beats,
+        held_out_scores: np.ndarray,
+    ) -> None:
+        """Choose the threshold, and note where the errors of normal beats lie.
+
+        train_scores: of the normal training beats. held_out: scaled beats with their scores.
+        Raises ConfigError as `choose_threshold` does.
+        """
+        labels, known = held_out.labels, self.beat_format
+        self.threshold = choose_threshold(config, train_scores, held_out_scores, labels)
+        normals = held_out.normals
+        some = held_out.take(normals[:: max(1, len(normals) // MOST_EXPLAINED)])
+        bounds = part_bounds(known, self.model.n_samples)
+        shares = inference.error_shares(
+            self.model, some.waveforms, some.lengths, len(known.timing), bounds
+        )
+        self.usual_shares = tuple(np.median(shares, axis=0).tolist())
 
     def scores(
         self,
@@ -239,7 +261,9 @@ class TrainedDetector(Detector):
         scaled = self._scaled(beats)
         scorer = self.scorer.adapted(scaled, lengths)
         parts = (scorer, self.scaler, self.beat_format, self.threshold)
-        return TrainedDetector(*parts, None, self.running_beats, self.origin)
+        adapted = TrainedDetector(*parts, None, self.running_beats, self.origin)
+        adapted.usual_shares = self.usual_shares
+        return adapted
 
     def reconstruct(self, beats: np.ndarray) -> np.ndarray:
         """Return what the model makes of the beats, float32, in their own unit and shape."""
@@ -265,6 +289,7 @@ class TrainedDetector(Detector):
                     "fitted": _converted(scorer.fitted, torch.from_numpy),
                 },
                 "threshold": vars(threshold),
+                "usual_shares": self.usual_shares and list(self.usual_shares),
                 "adaptation_minutes": self.adaptation_minutes,
                 "running_beats": self.running_beats,
                 "origin": self.origin,
@@ -308,6 +333,9 @@ class TrainedDetector(Detector):
                 content["running_beats"],
                 content["origin"],
             )
+            # What an earlier version wrote has none.
+            usual = content.get("usual_shares")
+            detector.usual_shares = usual and tuple(map(float, usual))
         except (FileError, ConfigError):
             raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:

@@ -52,6 +52,7 @@ class EdfReader(Reader):
             self.n_samples = edf.num_data_records * signals[0].samples_per_data_record
             self.start = _start(edf)
         self._chosen = list(chosen.items())
+        self.channels = tuple(chosen)
         self.name = found.name
         self.files = (path,)
 

@@ -76,6 +76,7 @@ class WfdbReader(Reader):
         self.name = header.name
         self.files = header.files
         self.lead_names = tuple(header.leads[index] for index in voltages)
+        self.channels = tuple(voltages)
         self.sampling_rate = header.sampling_rate
         self.n_samples = header.n_samples
         self.start: datetime | time | None = parsed.base_datetime or parsed.base_time

@@ -1,0 +1,177 @@
+"""Recordings one after the other: what is done is skipped, what is broken is told."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+from ecgad.artifacts import files, runs
+from ecgad.detection import outputs
+from ecgad.detection.detector import Detector
+from ecgad.detection.live import check_causal
+from ecgad.detection.whole import Wanted, detect
+from ecgad.errors import FileError, MismatchError, UserError
+from ecgad.processing.causal import LOOK_AHEAD
+from ecgad.recordings.find import Found
+from ecgad.recordings.open import open_recording
+from ecgad.runtime.console import Console
+from ecgad.runtime.workers import in_order
+from ecgad.scoring.thresholds import provenance
+
+# The detector that comes with the package.
+OWN = "recordings.onnx"
+# Of its test beats, what the summaries tell.
+MEASURED = ("auroc", "average_precision", "recall", "specificity")
+NOTICE = "for research and education only; not a medical device"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done with each recording. folder: where its files go. detector: None: that of
+    the package. sampling_rate, unit: of tables.
+    """
+
+    folder: Path
+    detector: Path | None
+    wanted: Wanted
+    sampling_rate: float | None
+    unit: str | None
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a recording: its summary, or the error."""
+
+    name: str
+    summary: dict[str, Any] | None = None
+    error: UserError | None = None
+    skipped: bool = False
+
+
+def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) -> list[Outcome]:
+    """Judge recordings, by several processes. Raises UserError where the detector is of no use."""
+    path = own_detector() if job.detector is None else job.detector
+    if not path.exists():
+        raise FileError(f"no detector {path}; `ecgad export` makes a file, evaluate_model.py a run")
+    files.make_folder(job.folder)
+    files.check_writable(job.folder)
+    calls = [(of, job, path) for of in found]
+    outcomes = []
+    for outcome in in_order(judge, calls, jobs):
+        outcomes.append(outcome)
+        if outcome.error is not None and len(found) > 1:
+            console.say(f"{outcome.name}: {outcome.error}")
+        elif outcome.skipped:
+            console.say(f"{outcome.name} is done already; --overwrite makes it anew")
+    written = [of for of in outcomes if of.summary is not None]
+    if written:
+        console.say(f"{len(written)} of {len(found)} recordings are in {job.folder}; {NOTICE}")
+    return outcomes
+
+
+def judge(found: Found, job: Job, path: Path) -> Outcome:
+    """Judge a recording, and write its files, unless they are there."""
+    detector, about = load(path)
+    try:
+        return _judge(found, job, detector, about)
+    except UserError as error:
+        return Outcome(found.name, error=error)
+    except OSError as error:
+        reason = f"{error.filename or found.path}: {error.strerror or error}"
+        return Outcome(found.name, error=FileError(reason))
+
+
+def _judge(found: Found, job: Job, detector: Detector, about: dict[str, Any]) -> Outcome:
+    reader = open_recording(found, job.sampling_rate, job.unit)
+    edf = found.format == "EDF"
+    made_by = {
+        "ecgad": metadata.version("ecgad"),
+        "detector": about["sha256"],
+        **{name: value for name, value in asdict(job.wanted).items() if value is not None},
+        "files": [[file.name, *_state(file)] for file in reader.files],
+        "sampling_rate": reader.sampling_rate,
+    }
+    paths = outputs.paths_of(job.folder, found.name, edf)
+    done = _done(paths, made_by, job.overwrite)
+    if done is not None:
+        return Outcome(found.name, done, skipped=True)
+    findings = detect(detector, reader, job.wanted)
+    summary = {
+        **findings.summary(),
+        "files": [path.name for path in paths],
+        "detector": about,
+        "notice": NOTICE,
+        "made_by": made_by,
+    }
+    outputs.save(job.folder, findings, summary, found.format == "WFDB", edf)
+    return Outcome(found.name, summary)
+
+
+def _state(file: Path) -> tuple[int, int]:
+    known = file.stat()
+    return known.st_size, known.st_mtime_ns
+
+
+def _done(paths: list[Path], made_by: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
+    """Return the summary of a recording that is done already; None where it is to be done.
+
+    Raises MismatchError where its files were made from something else, or by something else.
+    """
+    there = [path for path in paths if path.exists()]
+    if not there:
+        return None
+    if any(not path.is_file() for path in there):
+        raise MismatchError(f"{there[0]} is no file; choose another folder by --output")
+    summary = None
+    if paths[-1] in there:
+        try:
+            summary = files.load_json(paths[-1])
+        except FileError:
+            summary = None
+    ours = summary.get("made_by") if isinstance(summary, dict) else None
+    if overwrite and (ours or paths[-1] not in there):
+        return None
+    if ours == made_by and there == paths:
+        return summary
+    if ours:
+        raise MismatchError(
+            f"{paths[-1]} was made from something else or in another way; give --overwrite, or "
+            f"choose another folder by --output"
+        )
+    raise MismatchError(
+        f"{there[0]} is there, and its {paths[-1].name} is not; move it away, or choose another "
+        f"folder by --output"
+    )
+
+
+@functools.cache
+def load(path: Path) -> tuple[Detector, dict[str, Any]]:
+    """Read a detector for recordings, and what the summaries say of it. Raises UserError."""
+    detector = Detector.load(path)
+    check_causal(detector)
+    return detector, _about(detector, path)
+
+
+def _about(detector: Detector, path: Path) -> dict[str, Any]:
+    """Say what a detector is, what its threshold promises and how good it was found to be."""
+    assert detector.threshold is not None
+    known = detector.metadata
+    measured = known.get("measured_on") or {}
+    metrics = measured.get("metrics") or {}
+    return {
+        "name": known.get("name", path.name),
+        "sha256": files.sha256(path / runs.DETECTOR if path.is_dir() else path),
+        "threshold": detector.threshold.value,
+        "promise": f"threshold by {provenance(vars(detector.threshold))}",
+        "measured": {name: metrics.get(name) for name in MEASURED} if metrics else None,
+        "look_ahead_seconds": LOOK_AHEAD,
+    }
+
+
+def own_detector() -> Path:
+    """Return where the detector is that comes with the package."""
+    return Path(str(package_files("ecgad.detection"))) / OWN

@@ -1,0 +1,141 @@
+"""What a detector has found in a recording, in words and figures that a person can use."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+
+import numpy as np
+
+from ecgad.detection.live import JudgedBeats
+from ecgad.scoring.parts import PARTS
+
+# How much earlier or later than usual a beat has to come for that to be worth a word.
+EARLY, LATE = 0.9, 1.25
+MINUTE = 60.0
+# s of a minute that RR intervals have to cover, for a heart rate over that minute.
+COVERED = 30.0
+KINDS = {1: "single", 2: "couplet"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The beats of a recording with their verdicts, and where it could not be read.
+
+    lead: which one was judged; channel: its number among the signals of the file. first, n_samples:
+    the stretch that was looked at, in samples of the recording. start: when the recording's first
+    sample was taken. unreadable: stretches [start, stop), in samples. usual_shares: of the error by
+    the part of a beat, of normal beats; None where not known.
+    """
+
+    name: str
+    lead: str
+    channel: int
+    sampling_rate: float
+    first: int
+    n_samples: int
+    start: datetime | time | None
+    beats: JudgedBeats
+    unreadable: list[tuple[int, int]]
+    usual_shares: tuple[float, ...] | None
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """When each beat comes, in seconds from the start of the recording."""
+        return self.beats.samples / self.sampling_rate
+
+    def clock(self, seconds: np.ndarray) -> list[str]:
+        """Return clock times, to the millisecond; empty where the recording has none."""
+        if self.start is None:
+            return [""] * len(seconds)
+        start = self.start
+        dated = start if isinstance(start, datetime) else datetime.combine(date.min, start)
+        times = np.datetime64(dated, "ms") + np.rint(seconds * 1000).astype("timedelta64[ms]")
+        words = np.datetime_as_string(times).tolist()
+        return words if isinstance(start, datetime) else [word.split("T")[1] for word in words]
+
+    def reasons(self) -> list[str]:
+        """Say of each beat why it is anomalous, or why it was not judged; else nothing."""
+        beats = self.beats
+        words = beats.left_out.tolist()
+        anomalous = np.flatnonzero(beats.verdicts == 1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = beats.rr / beats.median_rr
+            shares = beats.shares / np.asarray(self.usual_shares or (1, 1, 1), np.float32)
+        for index in anomalous.tolist():
+            found = []
+            if ratio[index] < EARLY:
+                found.append(f"early by {1 - ratio[index]:.0%}")
+            elif ratio[index] > LATE:
+                found.append(f"late by {ratio[index] - 1:.0%}")
+            found.append(PARTS[int(np.nan_to_num(shares[index]).argmax())])
+            words[index] = "; ".join(found)
+        return words
+
+    def events(self) -> list[tuple[int, int]]:
+        """Return runs of anomalous beats, each as [first, last) of the beats.
+
+        A beat that was not judged ends a run, and so does an unreadable stretch.
+        """
+        anomalous = self.beats.verdicts == 1
+        new = np.r_[True, anomalous[1:] != anomalous[:-1]]
+        if self.unreadable and len(anomalous):
+            stops = np.searchsorted(self.beats.samples, [stop for _, stop in self.unreadable])
+            new[stops[stops < len(new)]] = True
+        edges = np.r_[np.flatnonzero(new[: len(anomalous)]), len(anomalous)]
+        return [
+            (start, stop)
+            for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+            if anomalous[start]
+        ]
+
+    def heart_rates(self) -> np.ndarray:
+        """Return the heart rate over each minute that is known well enough, in beats a minute."""
+        there = ~np.isnan(self.beats.rr)
+        rr = self.beats.rr[there].astype(float)
+        minutes = ((self.seconds[there] - self.first / self.sampling_rate) // MINUTE).astype(int)
+        total, n_intervals = np.bincount(minutes, rr), np.bincount(minutes)
+        # A recording may be shorter than that.
+        enough = total >= min(COVERED, self.n_samples / self.sampling_rate / 2)
+        return MINUTE * n_intervals[enough] / np.maximum(total[enough], 1e-9)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures that a person asks for first, as plain values."""
+        beats, events = self.beats, self.events()
+        duration = self.n_samples / self.sampling_rate
+        lost = sum(stop - start for start, stop in self.unreadable)
+        readable = 1 - lost / self.n_samples if self.n_samples else 0.0
+        rates = self.heart_rates()
+        lengths = np.array([stop - start for start, stop in events], int)
+        hours = duration * readable / 3600
+        return {
+            "recording": self.name,
+            "lead": self.lead,
+            "sampling_rate": self.sampling_rate,
+            "start": None if self.start is None else self.start.isoformat(),
+            "from_seconds": self.first / self.sampling_rate,
+            "seconds": duration,
+            "beats": len(beats),
+            "judged": int((beats.verdicts >= 0).sum()),
+            "anomalous": int((beats.verdicts == 1).sum()),
+            "share_readable": round(readable, 6),
+            "heart_rate": {
+                name: round(float(of(rates)), 1) if len(rates) else None
+                for name, of in (("lowest", np.min), ("median", np.median), ("highest", np.max))
+            },
+            "events": {
+                "all": len(events),
+                "single": int((lengths == 1).sum()),
+                "couplet": int((lengths == 2).sum()),
+                "run": int((lengths > 2).sum()),
+                "per_hour": round(len(events) / hours, 2) if hours > 0 else None,
+            },
+            "unreadable": [
+                [round(edge / self.sampling_rate, 3) for edge in stretch]
+                for stretch in self.unreadable
+            ],
+        }
+
+
+def kind_of(n_beats: int) -> str:
+    """Return what so many anomalous beats in a row are called."""
+    return KINDS.get(n_beats, f"run of {n_beats}")

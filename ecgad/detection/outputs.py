@@ -1,0 +1,168 @@
+"""The files that say what was found in a recording."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgad.artifacts import files
+from ecgad.detection.findings import Findings, kind_of
+from ecgad.errors import ConfigError
+from ecgad.recordings.annotations import annotation_bytes
+from ecgad.scoring.parts import PARTS
+
+# What follows the name of a recording. The last says that all are there.
+ANNOTATIONS, BEATS, EVENTS, SUMMARY = ".ecgad", ".beats.csv", ".events.csv", ".json"
+EDF_ANNOTATIONS = ".ecgad.edf"
+# Of annotations `~`: that nothing can be read from there on, and that it can again.
+UNREADABLE, READABLE = 0x30, 0
+NORMAL_BEAT, ANOMALOUS_BEAT, NOISE = "N", "Q", "~"
+BEAT_COLUMNS = ["sample", "seconds", "clock", "rr", "score", "anomalous", "reason"]
+EVENT_COLUMNS = [
+    "kind",
+    "beats",
+    "start_sample",
+    "end_sample",
+    "start_seconds",
+    "end_seconds",
+    "start_clock",
+    "end_clock",
+    "highest_score",
+    "reason",
+]
+
+
+def paths_of(folder: Path, name: str, edf: bool) -> list[Path]:
+    """List the files of a recording, the summary last."""
+    kinds = [ANNOTATIONS, BEATS, EVENTS, *([EDF_ANNOTATIONS] if edf else []), SUMMARY]
+    return [folder / f"{name}{kind}" for kind in kinds]
+
+
+def save(
+    folder: Path, findings: Findings, summary: dict[str, Any], header: bool, edf: bool
+) -> None:
+    """Write all files of a recording, the summary last.
+
+    header: whether a WFDB header says the sampling rate. edf: whether to write annotations in that
+    format as well.
+    """
+    name, reasons = findings.name, findings.reasons()
+    content = {
+        ANNOTATIONS: _annotations(findings, header),
+        BEATS: _beats(findings, reasons),
+        EVENTS: _events(findings, reasons),
+    }
+    if edf:
+        content[EDF_ANNOTATIONS] = _edf(findings, reasons)
+    for kind, of_kind in content.items():
+        files.save_bytes(folder / f"{name}{kind}", of_kind)
+    files.save_json(folder / f"{name}{SUMMARY}", summary)
+
+
+def _annotations(findings: Findings, header: bool) -> bytes:
+    beats = findings.beats
+    # At one sample, an unreadable stretch ends or begins before a beat.
+    rows = [
+        (
+            sample,
+            1,
+            ANOMALOUS_BEAT if verdict == 1 else NORMAL_BEAT,
+            0,
+            "" if verdict < 0 else f"{score:.6g}",
+        )
+        for sample, verdict, score in zip(
+            beats.samples.tolist(), beats.verdicts.tolist(), beats.scores.tolist(), strict=True
+        )
+    ]
+    for start, stop in findings.unreadable:
+        rows += [(start, 0, NOISE, UNREADABLE, ""), (stop, 0, NOISE, READABLE, "")]
+    rows.sort()
+    return annotation_bytes(
+        [(sample, symbol, subtype, text) for sample, _, symbol, subtype, text in rows],
+        findings.channel,
+        None if header else findings.sampling_rate,
+    )
+
+
+def _beats(findings: Findings, reasons: list[str]) -> bytes:
+    beats, seconds = findings.beats, findings.seconds
+    columns = [*BEAT_COLUMNS, *(f"share {part}" for part in PARTS)]
+    rows = zip(
+        beats.samples.tolist(),
+        _numbers(seconds, ".3f"),
+        findings.clock(seconds),
+        _numbers(beats.rr, ".3f"),
+        _numbers(beats.scores, ".17g"),
+        ("" if value < 0 else value for value in beats.verdicts.tolist()),
+        reasons,
+        *(_numbers(of_part, ".3f") for of_part in beats.shares.T),
+        strict=True,
+    )
+    return _csv(columns, rows)
+
+
+def _numbers(values: np.ndarray, form: str) -> list[str]:
+    """Return numbers as text; empty where there is none."""
+    return ["" if math.isnan(value) else format(value, form) for value in values.tolist()]
+
+
+def _events(findings: Findings, reasons: list[str]) -> bytes:
+    beats, seconds = findings.beats, findings.seconds
+    clock = findings.clock(seconds)
+    rows = []
+    for start, stop in findings.events():
+        highest = start + int(beats.scores[start:stop].argmax())
+        rows.append(
+            (
+                kind_of(stop - start),
+                stop - start,
+                *(int(beats.samples[index]) for index in (start, stop - 1)),
+                *(f"{seconds[index]:.3f}" for index in (start, stop - 1)),
+                *(clock[index] for index in (start, stop - 1)),
+                repr(float(beats.scores[highest])),
+                reasons[highest],
+            )
+        )
+    return _csv(EVENT_COLUMNS, rows)
+
+
+def _csv(columns: list[str], rows: Iterable[tuple]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _edf(findings: Findings, reasons: list[str]) -> bytes:
+    """Return an EDF+ file of annotations alone: anomalous beats, and what cannot be read."""
+    try:
+        from edfio import Edf, EdfAnnotation, Recording
+    except ImportError:
+        raise ConfigError("edfio is not installed: pip install 'ecgad[edf]'") from None
+
+    rate, beats = findings.sampling_rate, findings.beats
+    notes = [
+        EdfAnnotation(
+            float(beats.samples[index] / rate),
+            None,
+            f"anomalous beat, score {beats.scores[index]:.3g}: {reasons[index]}",
+        )
+        for index in np.flatnonzero(beats.verdicts == 1).tolist()
+    ]
+    notes += [
+        EdfAnnotation(start / rate, (stop - start) / rate, "unreadable")
+        for start, stop in findings.unreadable
+    ]
+    start = findings.start
+    edf = Edf([], annotations=notes)
+    if isinstance(start, datetime):
+        edf.recording = Recording(startdate=start.date())
+    if start is not None:
+        edf.starttime = start.time() if isinstance(start, datetime) else start
+    return edf.to_bytes()
