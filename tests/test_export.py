@@ -324,7 +324,7 @@ def test_the_command_exports_a_run(
     assert done["file"] == str(path) and done["sha256"] == files.sha256(path)
     assert [file.name for file in path.parent.iterdir()] == ["smoke.onnx"]
     detector, stored = Detector.load(path), np.load(run / "scores_test.npy")
-    assert isinstance(detector, OnnxDetector) and done["checked"] == len(stored)
+    assert isinstance(detector, OnnxDetector) and done["checked_beats"] == len(stored)
     scaled = np.load("data/processed/smoke/beats_test.npy")
     raw = TrainedDetector.load(run).scaler.inverse_transform(scaled)
     np.testing.assert_allclose(detector.scores(raw), stored, rtol=1e-5)
@@ -336,7 +336,11 @@ def test_the_command_exports_a_run(
     assert known["versions"]["torch"] == torch.__version__
     # Another file is kept, and one that would be wrong is not written.
     before = path.read_bytes()
-    assert "give --overwrite" in called(run, path, code=4)
+    assert json.loads(called(run, path)) == done
+    (other := Path("out/other.onnx")).write_bytes(before[:1000])
+    assert "give --overwrite" in called(run, other, code=4)
+    assert other.read_bytes() == before[:1000]
+    other.unlink()
     wrong = to_onnx(detector_of(["dense"], {"mae": 1}, None), padded=False)
     monkeypatch.setattr("ecgad.detection.export.to_onnx", lambda *_: wrong)
     assert "no file was written" in called(run, path, overwrite=True, code=1)

@@ -200,21 +200,21 @@ def _of(name: str, reference: np.ndarray, fitted: Fitted, neighbours: int) -> nn
     raise NotImplementedError(name)
 
 
-def export_run(stage: Stage, known: Mapping[str, Any]) -> tuple[bytes, int]:
-    """Make the ONNX file of an evaluated run, and check it on test beats.
+def export_run(stage: Stage) -> bytes:
+    """Return the bytes of the ONNX file of an evaluated run, checked on test beats.
 
-    stage: one that needs the evaluation. known: what the metadata is to say besides. Returns the
-    bytes of the file, and on how many beats it was checked. Raises ConfigError where the scores
-    depend on the record, and UserError where the file would not do what the detector does.
+    stage: one that needs the evaluation. Raises ConfigError where the scores depend on the record,
+    and UserError where the file would not do what the detector does.
     """
     detector = TrainedDetector.load(stage.run_dir)
     test = processed.load_split(stage.experiment.processed_dir, "test")
     rng = np.random.default_rng(0)
     chosen = np.sort(rng.permutation(len(test))[:CHECKED])
     beats = detector.scaler.unscaled(test.take(chosen))
+    known = {**_about_run(stage), "checked_beats": len(beats)}
     content = export(detector, beats.lengths is not None, known)
     check(content, detector, beats.waveforms, beats.lengths)
-    return content, len(beats)
+    return content
 
 
 def export(detector: TrainedDetector, padded: bool, known: Mapping[str, Any]) -> bytes:
@@ -349,7 +349,7 @@ def _largest(found: np.ndarray, scores: np.ndarray) -> float:
     return float((np.abs(found - scores) / size).max(initial=0))
 
 
-def about_run(stage: Stage) -> dict[str, Any]:
+def _about_run(stage: Stage) -> dict[str, Any]:
     """Return what the metadata says of the run that a detector is of."""
     experiment, run_dir = stage.experiment, stage.run_dir
     entry = manifest.load(run_dir).stages["train"]
@@ -371,6 +371,7 @@ def about_run(stage: Stage) -> dict[str, Any]:
             "metrics": metrics["test"],
         },
         "licence": SOURCES[data.source].licence(data.of_source),
+        "detector_sha256": files.sha256(run_dir / runs.DETECTOR),
         "versions": entry["versions"],
         "git_commit": entry["git_commit"],
     }
