@@ -78,11 +78,13 @@ class SegmentationConfig(Section):
             "log_rr_previous_ratio",
             "log_rr_next_ratio",
             "log_rr_previous",
+            "log_rr_previous_deviation",
         ]
     ] = Field(
         [],
         description="RR intervals as further input: previous and next over their running median, "
-        "previous in seconds; and logarithms of these",
+        "previous in seconds; and logarithms of these. deviation: less where the rhythm is "
+        "irregular",
     )
     timing_weight: PositiveFloat = Field(
         1.0, description="factor on them, which counts where data.scaling.per is all"

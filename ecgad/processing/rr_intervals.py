@@ -4,9 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ecgad.processing.quantiles import quantile
 
 # Intervals of the running median: about ten seconds, and odd.
 MEDIAN_INTERVALS = 11
+
+# The spread of logarithms of RR intervals, of which it is half as telling that one is early.
+IRREGULAR = 0.08
 
 
 @dataclass(frozen=True)
@@ -15,35 +21,44 @@ class RRFeature:
 
     title: what plots and tables call it. before: whether it is of the interval before the beat.
     of: from the previous and the next interval and their running median, each (n_beats,) in
-    seconds.
+    seconds, and the spread of their logarithms around it, (n_beats,).
     """
 
     title: str
     before: bool
-    of: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    of: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 # By the names that `data.wfdb.timing` gives them.
 RR_FEATURES = {
     "rr_previous_ratio": RRFeature(
-        "previous RR / running median", True, lambda previous, _, median: previous / median
+        "previous RR / running median", True, lambda previous, _, median, _spread: previous / median
     ),
     "rr_next_ratio": RRFeature(
-        "next RR / running median", False, lambda _, following, median: following / median
+        "next RR / running median", False, lambda _, following, median, _spread: following / median
     ),
-    "rr_previous": RRFeature("previous RR (s)", True, lambda previous, _next, _median: previous),
+    "rr_previous": RRFeature(
+        "previous RR (s)", True, lambda previous, _next, _median, _spread: previous
+    ),
     "log_rr_previous_ratio": RRFeature(
         "log(previous RR / running median)",
         True,
-        lambda previous, _, median: np.log(previous / median),
+        lambda previous, _, median, _spread: np.log(previous / median),
     ),
     "log_rr_next_ratio": RRFeature(
         "log(next RR / running median)",
         False,
-        lambda _, following, median: np.log(following / median),
+        lambda _, following, median, _spread: np.log(following / median),
     ),
     "log_rr_previous": RRFeature(
-        "log(previous RR in s)", True, lambda previous, _next, _median: np.log(previous)
+        "log(previous RR in s)",
+        True,
+        lambda previous, _next, _median, _spread: np.log(previous),
+    ),
+    "log_rr_previous_deviation": RRFeature(
+        "log(previous RR / running median), less where the rhythm is irregular",
+        True,
+        lambda previous, _, median, spread: np.log(previous / median) / (1 + spread / IRREGULAR),
     ),
 }
 
@@ -69,6 +84,27 @@ def running_median(rr: np.ndarray) -> np.ndarray:
     return ndimage.median_filter(_filled(rr)[:, 0], MEDIAN_INTERVALS, mode="reflect")
 
 
+def running_spread(rr: np.ndarray) -> np.ndarray:
+    """Return how far the RR intervals around each beat lie apart, float32 (n_beats,).
+
+    The median absolute deviation of their logarithms, over the intervals of `running_median`.
+    """
+    reach = MEDIAN_INTERVALS // 2
+    logarithms = np.log(_filled(rr)[:, 0])
+    if len(logarithms) < 2:
+        return np.zeros(len(logarithms), np.float32)
+    padded = np.pad(logarithms, reach, mode="symmetric")
+    return spread_of(sliding_window_view(padded, MEDIAN_INTERVALS)).astype(np.float32)
+
+
+def spread_of(logarithms: np.ndarray) -> np.ndarray:
+    """Return the median absolute deviation of windows (n, n_intervals), where NaN is no interval;
+    0 where there are none.
+    """
+    middle = quantile(logarithms, 0.5)[:, None]
+    return np.nan_to_num(quantile(np.abs(logarithms - middle), 0.5))
+
+
 def rr_features(rr: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Return features of the RR intervals (n_beats, 2), as float32 (n_beats, n_features).
 
@@ -77,8 +113,9 @@ def rr_features(rr: np.ndarray, names: Sequence[str]) -> np.ndarray:
     of one a second.
     """
     median = np.nan_to_num(running_median(rr), nan=1.0)
+    spread = running_spread(rr)
     previous, following = np.nan_to_num(_filled(rr), nan=1.0).T
-    features = [RR_FEATURES[name].of(previous, following, median) for name in names]
+    features = [RR_FEATURES[name].of(previous, following, median, spread) for name in names]
     return np.array(features, np.float32).reshape(len(names), len(rr)).T
 
 

@@ -11,8 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ecgad.config.segmentation import SegmentationConfig
 from ecgad.processing.causal.r_peaks import Peaks
-from ecgad.processing.causal.windows import Buffer, quantile
-from ecgad.processing.rr_intervals import MEDIAN_INTERVALS, RR_FEATURES
+from ecgad.processing.causal.windows import Buffer
+from ecgad.processing.quantiles import quantile
+from ecgad.processing.rr_intervals import MEDIAN_INTERVALS, RR_FEATURES, spread_of
 from ecgad.processing.segmentation import FLAT, typical_span, window_samples
 from ecgad.processing.template import TEMPLATE_BEATS, TEMPLATE_STEP
 
@@ -247,9 +248,9 @@ class BeatCutter:
         if flat:
             left_out[cut[np.concatenate(flat)]] = FLAT_WINDOW
         kept = left_out == KEPT
-        median = self._medians(rr[:, 0], opening)
+        median, spread = self._rhythm(rr[:, 0], opening)
         beats = np.concatenate([self._dress(windows[:0]), *dressed])
-        features = self._features(rr[kept], median[kept])
+        features = self._features(rr[kept], median[kept], spread[kept])
         timed = np.broadcast_to(features[:, :, None], (*features.shape, windows.shape[2]))
         waveforms = np.concatenate([beats, timed], axis=1)
         return CausalBeats(samples, left_out, waveforms, rr, median)
@@ -286,22 +287,28 @@ class BeatCutter:
         if self.settings.template != "none":
             self._template = np.median(self._latest, axis=0)
 
-    def _medians(self, intervals: np.ndarray, opening: np.ndarray | None) -> np.ndarray:
-        """Return the median of the latest intervals at each beat, float32 (n_beats,).
+    def _rhythm(
+        self, intervals: np.ndarray, opening: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the median of the latest intervals at each beat, and the spread of their
+        logarithms, float32 (n_beats,).
 
-        The recording's first beats, before MEDIAN_INTERVALS have been, have that of its opening.
+        The recording's first beats, before MEDIAN_INTERVALS have been, have those of its opening.
         """
         there = ~np.isnan(intervals)
         joined = np.r_[self._intervals, intervals[there]]
         n_past = len(self._intervals) + np.cumsum(there)
         padded = np.r_[np.full(MEDIAN_INTERVALS, np.nan), joined]
-        medians = quantile(sliding_window_view(padded, MEDIAN_INTERVALS), 0.5)[n_past]
+        windows = sliding_window_view(padded, MEDIAN_INTERVALS)[n_past]
         if opening is not None and len(opening):
-            medians[n_past < MEDIAN_INTERVALS] = np.median(opening)
+            first = np.full(MEDIAN_INTERVALS, np.nan)
+            first[: len(opening)] = opening
+            windows = np.where((n_past < MEDIAN_INTERVALS)[:, None], first, windows)
         self._intervals = joined[-MEDIAN_INTERVALS:]
-        return medians.astype(np.float32)
+        median = quantile(windows, 0.5).astype(np.float32)
+        return median, spread_of(np.log(windows)).astype(np.float32)
 
-    def _features(self, rr: np.ndarray, median: np.ndarray) -> np.ndarray:
+    def _features(self, rr: np.ndarray, median: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Return RR features, float32 (n_beats, n_features); without an interval, as if regular."""
         median = np.nan_to_num(median, nan=1.0)
         previous = np.where(np.isnan(rr[:, 0]), median, rr[:, 0])
@@ -310,6 +317,6 @@ class BeatCutter:
             feature = RR_FEATURES[name]
             # The next interval is known as far as NEXT, so the usual one counts no further.
             usual = median if feature.before else np.minimum(median, np.float32(NEXT))
-            features.append(feature.of(previous, rr[:, 1], usual))
+            features.append(feature.of(previous, rr[:, 1], usual, spread))
         values = np.array(features, np.float32).reshape(len(features), len(rr)).T
         return self.settings.timing_weight * values

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ecgad.processing.causal.leads import Continued
-from ecgad.processing.causal.windows import Buffer, quantile, quantile_of_sorted
+from ecgad.processing.causal.windows import Buffer
+from ecgad.processing.quantiles import quantile, quantile_of_sorted
 
 MIN_RATE = 100.0  # Hz
 WORKING_RATE = 125.0  # Hz; faster recordings are averaged down towards it
@@ -29,6 +30,7 @@ NOISE_WINDOW = 14  # 3.5 s
 QUALITY_WINDOW = 22  # 5.5 s
 HEIGHT_WINDOW = 82  # 20.5 s: the height of a lead's complexes drifts slowly
 RAIL_WINDOW = 4  # 1 s
+QUIET_WINDOW = 3  # 0.75 s
 WARM_UP = 24  # 6 s
 
 # A lead is usable where it is finite, moves, keeps off the rails, and its complexes stand out.
@@ -36,6 +38,7 @@ MIN_FINITE = 0.8  # of the samples of a block
 FLAT = 0.01  # of the range that the lead usually has
 CLIPPED = 0.5  # of the samples of a window at a rail
 MIN_CONTRAST = 6.0  # of envelope peaks to envelope floor; white noise has 2 to 5, ECG 8 and more
+NOISY = 0.5  # of the height of complexes: an envelope that stays above it is none of beats
 MAX_CONTRAST = 100.0  # beyond it one lead is as good as another
 
 # Of the averaged envelope, which is 1 at a usual QRS complex.
@@ -120,6 +123,7 @@ class CausalRPeaks:
         trailing = (_Trailing(n_leads, HEIGHT_WINDOW) for _ in range(5))
         self._ranges, self._levels, self._lows, self._highs, self._heights = trailing
         self._rails = _Trailing(n_leads, RAIL_WINDOW)
+        self._quiet = _Trailing(n_leads, QUIET_WINDOW)
         self._noise = _Trailing(1, NOISE_WINDOW)
         self._average = Buffer(1)
         self._clear = Buffer(1)
@@ -240,7 +244,8 @@ class CausalRPeaks:
 
         tops = np.fmax.reduce(self._tops.windows(envelopes.max(axis=2)), axis=2)
         # Low quartiles, for fast wide complexes leave little between them.
-        floors = quantile(self._floors.windows(quantile(envelopes, 0.25)), 0.25)
+        quartiles = quantile(envelopes, 0.25)
+        floors = quantile(self._floors.windows(quartiles), 0.25)
         contrast = np.minimum(tops, MAX_CONTRAST * floors)
         contrast /= np.maximum(floors, np.finfo(float).tiny)
         contrast = quantile(self._contrasts.windows(contrast), 0.5)
@@ -249,6 +254,8 @@ class CausalRPeaks:
         windows = self._heights.windows(np.where(usable, tops, np.nan))
         ordered = np.sort(windows, axis=2)
         height, upper = quantile_of_sorted(ordered, 0.2), quantile_of_sorted(ordered, 0.8)
+        # Noise is told from ECG by what lies between the peaks, long before a contrast falls.
+        usable &= ~(np.fmin.reduce(self._quiet.windows(quartiles), axis=2) > NOISY * height)
         # Squared: a lead of artefacts has to fall far behind one of beats.
         weights = np.where(usable, contrast * (height / upper) ** 2, 0)
         still = highest - lowest <= FLAT * usual
