@@ -41,7 +41,7 @@ IMPORTS = {
     "detection": "artifacts scoring training data processing recordings models config runtime "
     "errors",
     "__init__": "detection",
-    "commands": "detection artifacts experiment runtime errors",
+    "commands": "detection artifacts recordings experiment runtime errors",
     "__main__": "__init__ commands",
 }
 

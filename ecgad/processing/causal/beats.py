@@ -18,7 +18,7 @@ from ecgad.processing.segmentation import FLAT, typical_span, window_samples
 from ecgad.processing.template import TEMPLATE_BEATS, TEMPLATE_STEP
 
 WARM_UP = 20.0  # s from the first beat on
-NEXT = 0.9  # s: so far ahead the next beat is waited for
+NEXT = 0.85  # s: so far ahead the next beat is waited for
 LONGEST_RR = 3.0  # s; beyond it something was missed, and there is no interval
 
 # Why a beat cannot be cut; empty where it can.
@@ -185,7 +185,7 @@ class BeatCutter:
             end = first + WARM_UP * self.sampling_rate
             warm = len(first) and known_until >= end[0]
             if not warm or (len(self._samples) and self._samples[0] < end[0]):
-                return self._nothing()
+                return self.nothing()
             n_first = int((samples < end[0]).sum())
         else:
             n_first = len(samples)
@@ -206,7 +206,7 @@ class BeatCutter:
         ]
         return CausalBeats.concatenate(parts)
 
-    def _nothing(self) -> CausalBeats:
+    def nothing(self) -> CausalBeats:
         none = np.zeros(0, np.int64)
         return self._finished(
             none, none.astype("<U27"), self._latest[:0], np.zeros((0, 2), np.float32)

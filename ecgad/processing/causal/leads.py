@@ -103,6 +103,10 @@ class CausalLeads:
         self._lowered.append(np.repeat(last, self._half, axis=1))
         return self._give(end)
 
+    def nothing(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return no samples, in the form of `push`."""
+        return np.empty((len(self._continued.last), 0), np.float32), np.empty(0, bool)
+
     def _lower(self, end: int) -> None:
         """Low-pass and resample up to sample `end` of the new rate."""
         first = self._lowered.end
@@ -123,7 +127,7 @@ class CausalLeads:
         """High-pass up to sample `end` of the new rate."""
         first = self._n_given
         if end <= first:
-            return np.empty((len(self._continued.last), 0), np.float32), np.empty(0, bool)
+            return self.nothing()
         given = [
             np.convolve(lead, self._high_pass, "valid")
             for lead in self._lowered.get(first - self._half, end + self._half)

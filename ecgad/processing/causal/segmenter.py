@@ -10,6 +10,8 @@ from ecgad.processing.causal.leads import CausalLeads
 from ecgad.processing.causal.r_peaks import CausalRPeaks, Peaks
 from ecgad.processing.leads import rate_of_beats
 
+# s; samples are worked on in blocks of it, counted from the first.
+BLOCK = 0.04
 # s; shorter gaps in the leads of annotated beats are not worth a word.
 SHORTEST_GAP = 0.5
 
@@ -50,12 +52,22 @@ class Segmenter:
         self._finder = None if peaks is not None else CausalRPeaks(n_leads, sampling_rate)
         self._peaks = peaks
         self._cutter = BeatCutter(settings, len(chosen), sampling_rate, rate, self.ratio)
+        self._block = max(1, round(BLOCK * sampling_rate))
+        self._pending = np.empty((n_leads, 0))
         self._n_samples = 0
         self._n_given = 0
         self._gap_from: int | None = None
 
     def push(self, leads: np.ndarray) -> Piece:
         """Take the next samples, float64 (n_leads, n), NaN where one is missing."""
+        self._pending = np.concatenate([self._pending, leads], axis=1)
+        n_whole = self._pending.shape[1] // self._block * self._block
+        if not n_whole:
+            return Piece(self._cutter.nothing(), [], *self._leads.nothing())
+        whole, self._pending = self._pending[:, :n_whole], self._pending[:, n_whole:].copy()
+        return self._work(whole)
+
+    def _work(self, leads: np.ndarray) -> Piece:
         first, self._n_samples = self._n_samples, self._n_samples + leads.shape[1]
         filtered, missing = self._leads.push(leads[self._chosen])
         if self._finder is not None:
@@ -67,6 +79,7 @@ class Segmenter:
 
     def finish(self) -> Piece:
         """Return what is left at the end of the recording."""
+        last = self._work(self._pending)
         filtered, missing = self._leads.finish()
         if self._finder is not None:
             peaks = self._finder.finish()
@@ -76,7 +89,12 @@ class Segmenter:
         unreadable = self._unreadable(peaks, missing)
         if self._finder is None and self._gap_from is not None:
             unreadable += self._gap(self._n_given)
-        return Piece(beats, unreadable, filtered, missing)
+        return Piece(
+            CausalBeats.concatenate([last.beats, beats]),
+            last.unreadable + unreadable,
+            np.concatenate([last.leads, filtered], axis=1),
+            np.r_[last.missing, missing],
+        )
 
     def _known(self, start: int, stop: int) -> Peaks:
         assert self._peaks is not None

@@ -1,0 +1,292 @@
+"""Beats of a recording as they come: chunks make no difference, what was given stays, and what is
+given comes within 2 s.
+"""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+
+from ecgad.config.segmentation import FilterConfig, SegmentationConfig
+from ecgad.errors import ConfigError
+from ecgad.evaluation.matching import match_beats
+from ecgad.processing.causal import LOOK_AHEAD
+from ecgad.processing.causal.beats import NEXT, WARM_UP, CausalBeats
+from ecgad.processing.causal.leads import CausalLeads
+from ecgad.processing.causal.segmenter import Piece, Segmenter
+from ecgad.processing.rr_intervals import MEDIAN_INTERVALS
+from ecgad.processing.template import TEMPLATE_BEATS, TEMPLATE_STEP
+from ecgad.recordings.beat_classes import BEATS
+from tests.helpers import PERIOD, RATE, easy_recording
+
+SETTINGS = SegmentationConfig.model_validate(
+    {
+        "causal": True,
+        "filter": {"band": [1, 40]},
+        "sampling_rate": 125,
+        "template": "difference",
+        "timing": ["log_rr_previous_ratio", "log_rr_next_ratio", "log_rr_previous_deviation"],
+    }
+)
+BAND = FilterConfig(band=(1, 40))
+
+
+def read(folder: Path, name: str, seconds: float) -> tuple[np.ndarray, float, np.ndarray]:
+    """Leads, sampling rate and annotated beats of the beginning of a record."""
+    rate = wfdb.rdheader(str(folder / name)).fs
+    stop = round(seconds * rate)
+    record = wfdb.rdrecord(str(folder / name), sampto=stop)
+    annotation = wfdb.rdann(str(folder / name), "atr", sampto=stop)
+    beats = annotation.sample[np.isin(annotation.symbol, list(BEATS))]
+    return np.ascontiguousarray(record.p_signal.T), float(rate), beats.astype(np.int64)
+
+
+def pieces_of(
+    leads: np.ndarray,
+    rate: float,
+    sizes: Iterable[int] = (),
+    peaks: np.ndarray | None = None,
+    settings: SegmentationConfig = SETTINGS,
+) -> list[Piece]:
+    """What comes out where the samples come in chunks of these sizes, and then the rest."""
+    segmenter = Segmenter(settings, len(leads), [0], rate, peaks)
+    found, start = [], 0
+    for size in sizes:
+        found.append(segmenter.push(leads[:, start : start + size]))
+        start += size
+    found += [segmenter.push(leads[:, start:]), segmenter.finish()]
+    return found
+
+
+def joined(pieces: list[Piece]) -> tuple[CausalBeats, list[tuple[int, int]]]:
+    beats = CausalBeats.concatenate([piece.beats for piece in pieces])
+    return beats, [stretch for piece in pieces for stretch in piece.unreadable]
+
+
+def assert_same(found: CausalBeats, expected: CausalBeats) -> None:
+    for field in fields(CausalBeats):
+        one, other = getattr(found, field.name), getattr(expected, field.name)
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f"), field.name
+
+
+@pytest.fixture(scope="module")
+def damaged(svdb: Path) -> tuple[np.ndarray, float, np.ndarray]:
+    """A minute of a real record at 128 Hz, with a gap, and a flat stretch in a lead."""
+    leads, rate, beats = read(svdb, "812", 60)
+    leads[:, 3300:4000] = np.nan
+    leads[0, 5500:6100] = leads[0, 5500]
+    return leads, rate, beats
+
+
+@pytest.mark.parametrize("found", [True, False], ids=["found", "annotated"])
+def test_chunks_make_no_difference(
+    damaged: tuple[np.ndarray, float, np.ndarray], found: bool
+) -> None:
+    leads, rate, beats = damaged
+    peaks = None if found else beats
+    expected, stretches = joined(pieces_of(leads, rate, peaks=peaks))
+    assert len(expected.samples) > 40
+    assert stretches
+    drawn = np.random.default_rng(0).integers(0, 3000, 20).tolist()
+    for sizes in ([1] * leads.shape[1], [7] * 1097, [250] * 30, drawn):
+        same, its_stretches = joined(pieces_of(leads, rate, sizes, peaks))
+        assert_same(same, expected)
+        assert its_stretches == stretches
+
+
+@pytest.mark.parametrize("rate", [100, 250, 257, 1000, 10_000])
+def test_chunks_make_no_difference_at_other_rates(rate: float) -> None:
+    time = np.arange(round(40 * rate)) / rate
+    since = time % 0.8 - 0.4
+    leads = np.exp(-0.5 * (since / 0.02) ** 2)[None] + 0.1 * np.sin(time)
+    expected, _ = joined(pieces_of(leads, rate))
+    assert np.abs(np.diff(expected.samples) - 0.8 * rate).max() <= 1 + rate / 125
+    assert len(expected.samples) in (49, 50)
+    same, _ = joined(pieces_of(leads, rate, [round(0.97 * rate)] * 30))
+    assert_same(same, expected)
+
+
+def test_a_beat_that_was_given_stays_and_comes_in_time(
+    damaged: tuple[np.ndarray, float, np.ndarray],
+) -> None:
+    leads, rate, _ = damaged
+    n_samples = leads.shape[1]
+    whole, _ = joined(pieces_of(leads, rate))
+    pieces = pieces_of(leads, rate, [25] * (n_samples // 25))
+    warm = whole.samples[0] + WARM_UP * rate
+    given = 0
+    for number, piece in enumerate(pieces[:-2], 1):
+        given += len(piece.beats.samples)
+        seen = 25 * number
+        due = (whole.samples > warm) & (whole.samples <= seen - LOOK_AHEAD * rate)
+        if due.any():
+            assert given > np.flatnonzero(due)[-1]
+    for stop in (n_samples - 3000, n_samples - 2223, n_samples - 1000):
+        before = pieces_of(leads[:, :stop], rate)[0].beats
+        n_given = len(before.samples)
+        assert n_given
+        assert np.array_equal(before.samples, whole.samples[:n_given])
+        assert np.array_equal(before.waveforms, whole.waveforms[: before.kept.sum()])
+
+
+def test_the_first_beats_come_once_there_is_a_past() -> None:
+    ecg, samples, _ = easy_recording(60)
+    pieces = pieces_of(ecg[None], RATE, [100] * (len(ecg) // 100), samples)
+    first = next(n for n, piece in enumerate(pieces) if len(piece.beats.samples))
+    assert samples[0] / RATE + WARM_UP <= 100 * (first + 1) / RATE <= 30
+    assert len(pieces[first].beats.samples) >= 24
+    # Of a recording that ends before, they come at its end.
+    short, _ = joined(pieces_of(ecg[None, :1000], RATE, [100] * 10, samples[samples < 1000]))
+    assert np.array_equal(short.samples, samples[samples < 1000])
+
+
+def test_amplitude_template_and_rhythm_are_of_the_latest_beats() -> None:
+    rng = np.random.default_rng(0)
+    ecg, _, _ = easy_recording(200)
+    ecg *= np.linspace(1, 3, len(ecg))
+    samples = PERIOD * (1 + np.arange(200)) + rng.integers(-20, 21, 200)
+    plain = SETTINGS.model_copy(update={"normalisation": "none", "template": "none"})
+    windows = joined(pieces_of(ecg[None], RATE, peaks=samples, settings=plain))[0].waveforms[:, 0]
+    beats, _ = joined(pieces_of(ecg[None], RATE, peaks=samples))
+    assert beats.kept.all()
+    rr = np.r_[np.nan, np.diff(samples) / RATE]
+    n_first = int((samples < samples[0] + WARM_UP * RATE).sum())
+    for beat in (3, n_first, n_first + TEMPLATE_STEP, 199):
+        past = max(n_first, beat - (beat - n_first) % TEMPLATE_STEP)
+        latest = windows[max(0, past - TEMPLATE_BEATS) : past]
+        typical = np.median(np.ptp(latest, axis=1))
+        assert beats.waveforms[beat, 0] == pytest.approx(windows[beat] / typical, rel=1e-5)
+        apart = (windows[beat] - np.median(latest, axis=0)) / typical
+        assert beats.waveforms[beat, 1] == pytest.approx(apart, rel=1e-4, abs=1e-6)
+        known = rr[1 : beat + 1][-MEDIAN_INTERVALS:]
+        if len(known) < MEDIAN_INTERVALS:
+            known = rr[1 : MEDIAN_INTERVALS + 1]
+        median = np.median(known)
+        assert beats.median_rr[beat] == pytest.approx(median, rel=1e-6)
+        following = NEXT if beat == 199 else min(rr[beat + 1], NEXT)
+        ratio = np.log(rr[beat] / median)
+        logarithms = np.log(known)
+        spread = np.median(np.abs(logarithms - np.median(logarithms)))
+        expected = [ratio, np.log(following / min(median, NEXT)), ratio / (1 + spread / 0.08)]
+        assert beats.waveforms[beat, 2:, 0] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_after_a_gap_there_is_no_rr_interval(
+    damaged: tuple[np.ndarray, float, np.ndarray],
+) -> None:
+    leads, rate, _ = damaged
+    beats, stretches = joined(pieces_of(leads, rate))
+    (start, stop) = next(stretch for stretch in stretches if stretch[1] > 3900)
+    assert start <= 3300 + rate / 4
+    assert stop - 4000 < 4 * rate
+    assert not ((beats.samples >= start) & (beats.samples < stop)).any()
+    after = int(np.searchsorted(beats.samples, stop))
+    assert np.isnan(beats.rr[after, 0])
+    assert not np.isnan(beats.rr[after + 1, 0])
+    # In a flat lead nothing is judged, and the beats that another shows are given all the same.
+    flat = (beats.samples > 5500) & (beats.samples < 6050)
+    assert flat.any()
+    assert set(beats.left_out[flat]) == {"window with missing samples"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "sensitivity", "predictivity"),
+    [
+        ("mitdb", "208", 0.993, 0.998),
+        ("mitdb", "207", 0.998, 0.95),
+        ("mitdb", "203", 0.99, 0.995),
+        ("svdb", "865", 0.97, 0.999),
+    ],
+)
+def test_annotated_beats_are_found(
+    request: pytest.FixtureRequest, folder: str, name: str, sensitivity: float, predictivity: float
+) -> None:
+    leads, rate, annotated = read(request.getfixturevalue(folder), name, 1800)
+    samples = joined(pieces_of(leads, rate))[0].samples
+    n_right = len(match_beats(annotated, samples, 0.15 * rate))
+    assert n_right / len(annotated) >= sensitivity
+    assert n_right / len(samples) >= predictivity
+
+
+def noise(shape: tuple[int, int], kind: str, rate: float) -> np.ndarray:
+    rng, time = np.random.default_rng(0), np.arange(shape[1]) / rate
+    match kind:
+        case "missing":
+            return np.full(shape, np.nan)
+        case "flat":
+            return np.full(shape, -0.3)
+        case "saturated":
+            return np.where(rng.random(shape) < 0.8, 5.0, rng.normal(size=shape))
+        case "white":
+            return rng.normal(scale=2, size=shape)
+        case "mains":
+            return np.tile(0.5 * np.sin(2 * np.pi * 50 * time), (shape[0], 1))
+    return np.cumsum(rng.normal(scale=0.02, size=shape), axis=1)
+
+
+@pytest.mark.parametrize("kind", ["missing", "flat", "saturated", "white", "mains", "wandering"])
+def test_what_cannot_be_read_is_said_and_holds_no_beats(mitdb: Path, kind: str) -> None:
+    leads, rate, annotated = read(mitdb, "100", 150)
+    start, stop = round(60 * rate), round(100 * rate)
+    leads[:, start:stop] = noise((2, stop - start), kind, rate)
+    beats, stretches = joined(pieces_of(leads, rate))
+    covered = sum(max(0, min(b, stop) - max(a, start)) for a, b in stretches)
+    assert covered >= 0.85 * (stop - start)
+    inside = (beats.samples > start + rate / 2) & (beats.samples < stop - rate / 2)
+    assert inside.sum() <= 1
+    outside = annotated[(annotated < start - rate) | (annotated > stop + 4 * rate)]
+    assert len(match_beats(outside, beats.samples, 0.15 * rate)) == len(outside)
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 180, 3000])
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_where_there_is_nothing_there_are_no_beats(n_samples: int, value: float) -> None:
+    beats, stretches = joined(pieces_of(np.full((2, n_samples), value), 360.0))
+    assert len(beats.samples) == len(beats.waveforms) == 0
+    assert beats.waveforms.shape[1:] == (5, 87)
+    assert stretches == ([(0, n_samples)] if n_samples else [])
+
+
+def test_the_filter_keeps_shape_and_place() -> None:
+    rate = 360.0
+    time = np.arange(7200) / rate
+    pulse = np.exp(-0.5 * ((time - 10) / 0.02) ** 2) + 1e-9 * np.cos(time)
+    wander = 5 + np.sin(2 * np.pi * 0.15 * time)
+    filtered = {}
+    for name, signal in (("pulse", pulse), ("both", pulse + wander)):
+        leads = CausalLeads(1, rate, 125.0, BAND)
+        parts = [leads.push(signal[None]), leads.finish()]
+        filtered[name] = np.concatenate([values[0] for values, _ in parts])
+        assert not np.concatenate([missing for _, missing in parts]).any()
+    assert len(filtered["pulse"]) == 2500
+    peak = int(filtered["pulse"].argmax())
+    assert peak == 1250
+    assert filtered["pulse"][peak] == pytest.approx(1, abs=0.12)
+    around = filtered["pulse"][peak - 100 : peak + 101]
+    assert around == pytest.approx(around[::-1], abs=1e-3)
+    assert np.abs(filtered["both"] - filtered["pulse"])[125:-125].max() < 0.15
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"form": "heartbeat"}, "form window"),
+        ({"filter": {"band": [0.3, 40]}}, "0.5 Hz"),
+        ({"filter": {"band": None}}, "0.5 Hz"),
+        ({"filter": {"band": [1, 40], "notch": 50}}, "notch"),
+        ({"window": {"after": 1200}}, "1000 ms"),
+        ({"window": {"unit": "samples", "before": 30, "after": 60}}, "sampling_rate"),
+    ],
+)
+def test_what_cannot_be_had_in_time_is_refused(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        SegmentationConfig.model_validate({"causal": True, **settings})
+
+
+def test_a_filter_beyond_half_the_sampling_rate_is_refused() -> None:
+    with pytest.raises(ConfigError, match="half the sampling rate"):
+        CausalLeads(1, 70, 125, BAND)
