@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.resources import files as package_files
@@ -25,6 +26,7 @@ from ecgad.scoring.thresholds import provenance
 OWN = "recordings.onnx"
 # Of its test beats, what the summaries tell.
 MEASURED = ("auroc", "average_precision", "recall", "specificity")
+UNFINISHED = "unfinished"
 NOTICE = "for research and education only; not a medical device"
 
 
@@ -100,6 +102,8 @@ def _judge(found: Found, job: Job, detector: Detector, about: dict[str, Any]) ->
     if done is not None:
         return Outcome(found.name, done, skipped=True)
     findings = detect(detector, reader, job.wanted)
+    # Whoever finds files beside it knows whose they are, should this be interrupted.
+    files.save_json(paths[-1], {UNFINISHED: True, "made_by": made_by})
     summary = {
         **findings.summary(),
         "files": [path.name for path in paths],
@@ -126,16 +130,15 @@ def _done(paths: list[Path], made_by: dict[str, Any], overwrite: bool) -> dict[s
         return None
     if any(not path.is_file() for path in there):
         raise MismatchError(f"{there[0]} is no file; choose another folder by --output")
-    summary = None
+    summary: dict[str, Any] = {}
     if paths[-1] in there:
-        try:
-            summary = files.load_json(paths[-1])
-        except FileError:
-            summary = None
-    ours = summary.get("made_by") if isinstance(summary, dict) else None
-    if overwrite and (ours or paths[-1] not in there):
+        with suppress(FileError):
+            content = files.load_json(paths[-1])
+            summary = content if isinstance(content, dict) else {}
+    ours = "made_by" in summary
+    if ours and (overwrite or summary.get(UNFINISHED)):
         return None
-    if ours == made_by and there == paths:
+    if ours and there == paths and summary["made_by"] == made_by:
         return summary
     if ours:
         raise MismatchError(
