@@ -9,7 +9,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-from ecgad.artifacts import files, runs
+from ecgad.artifacts import files
 from ecgad.detection import outputs
 from ecgad.detection.detector import Detector
 from ecgad.detection.live import check_causal
@@ -167,12 +167,20 @@ def _about(detector: Detector, path: Path) -> dict[str, Any]:
     metrics = measured.get("metrics") or {}
     return {
         "name": known.get("name", path.name),
-        "sha256": files.sha256(path / runs.DETECTOR if path.is_dir() else path),
+        "sha256": _digest(path),
         "threshold": detector.threshold.value,
         "promise": f"threshold by {provenance(vars(detector.threshold))}",
         "measured": {name: metrics.get(name) for name in MEASURED} if metrics else None,
         "look_ahead_seconds": LOOK_AHEAD,
     }
+
+
+def _digest(path: Path) -> str:
+    if path.is_dir():
+        from ecgad.artifacts import runs
+
+        path = path / runs.DETECTOR
+    return files.sha256(path)
 
 
 def own_detector() -> Path:

@@ -24,6 +24,8 @@ from ecgad.runtime.console import Console
 BLOCK = 5000
 # Share of a beat's window before its R peak.
 BEFORE_R = 0.35
+# Beats a minute, and the standard deviation of the noise in mV, unless others are asked for.
+HEART_RATE, NOISE = 65.0, 0.02
 WAVES = ("P", "Q", "R", "S", "T")
 
 
@@ -95,8 +97,8 @@ class SyntheticConfig(Section):
     anomalous_fraction: Fraction = Field(0.2, description="how many of them are anomalous")
     samples: int = Field(140, ge=16, le=100_000, description="samples a beat")
     sampling_rate: float = Field(160.0, ge=50, le=2000, description="in Hz")
-    heart_rate: float = Field(65.0, ge=30, le=150, description="mean, in beats a minute")
-    noise: float = Field(0.02, ge=0, le=1, description="standard deviation, in mV")
+    heart_rate: float = Field(HEART_RATE, ge=30, le=150, description="mean, in beats a minute")
+    noise: float = Field(NOISE, ge=0, le=1, description="standard deviation, in mV")
 
 
 class Synthetic(Source[SyntheticConfig]):
@@ -131,8 +133,8 @@ def synthesise(
     anomalous_fraction: float = 0.2,
     n_samples: int = 140,
     sampling_rate: float = 160.0,
-    heart_rate: float = 65.0,
-    noise: float = 0.02,
+    heart_rate: float = HEART_RATE,
+    noise: float = NOISE,
     seed: int = 0,
 ) -> Beats:
     """Make `n_beats` beats of one synthetic lead, in mV, each with its R peak at 35% of the window.
@@ -159,15 +161,11 @@ def _block(
 ) -> Beats:
     """Make the beats of one uninterrupted signal, the block of that number; see `synthesise`."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
-    kinds = _draw_kinds(rng, n_beats, anomalous_fraction)
-    times, rr = _r_peaks(rng, kinds, 60.0 / heart_rate)
     # Room before the first and after the last beat, for its window and its waves.
     room = 1.0 + n_samples / sampling_rate
-    times += room
-    signal = np.zeros(int((times[-1] + room) * sampling_rate) + 1)
-    _add_waves(rng, signal, kinds, times, rr, sampling_rate)
-    signal += _wander(rng, len(signal), sampling_rate)
-    signal += noise * rng.standard_normal(len(signal))
+    signal, times, kinds = _signal(
+        rng, n_beats, anomalous_fraction, sampling_rate, heart_rate, noise, room
+    )
     start = np.rint(times * sampling_rate).astype(int) - round(BEFORE_R * n_samples)
     beats = signal[start[:, None] + np.arange(n_samples)].astype(np.float32)
     symbols = np.array(SYMBOLS)[kinds]
@@ -183,6 +181,49 @@ def _block(
             class_names={symbol: kind.name for symbol, kind in KINDS.items()},
         ),
     )
+
+
+def synthesise_recording(
+    seconds: float, sampling_rate: float = 250.0, anomalous_fraction: float = 0.05, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make one synthetic lead that is not cut into beats.
+
+    sampling_rate: in Hz. Returns the lead in mV, float64 (n_samples,); the R peaks in samples,
+    int64 (n_beats,); and the symbols of their kinds, str (n_beats,).
+    """
+    n_beats = int(seconds * HEART_RATE / 60) + 1
+    rng = np.random.default_rng(seed)
+    room = 1.0
+    signal, times, kinds = _signal(
+        rng, n_beats, anomalous_fraction, sampling_rate, HEART_RATE, NOISE, room
+    )
+    signal = signal[: round(seconds * sampling_rate)]
+    samples = np.rint(times * sampling_rate).astype(np.int64)
+    inside = samples < len(signal)
+    return signal, samples[inside], np.array(SYMBOLS)[kinds[inside]]
+
+
+def _signal(
+    rng: np.random.Generator,
+    n_beats: int,
+    anomalous_fraction: float,
+    sampling_rate: float,
+    heart_rate: float,
+    noise: float,
+    room: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make a lead of so many beats, with `room` (s) before the first and after the last.
+
+    Returns the lead in mV, the times of the R peaks in s, and the kinds as indices of SYMBOLS.
+    """
+    kinds = _draw_kinds(rng, n_beats, anomalous_fraction)
+    times, rr = _r_peaks(rng, kinds, 60.0 / heart_rate)
+    times += room
+    signal = np.zeros(int((times[-1] + room) * sampling_rate) + 1)
+    _add_waves(rng, signal, kinds, times, rr, sampling_rate)
+    signal += _wander(rng, len(signal), sampling_rate)
+    signal += noise * rng.standard_normal(len(signal))
+    return signal, times, kinds
 
 
 def _draw_kinds(rng: np.random.Generator, n_beats: int, anomalous_fraction: float) -> np.ndarray:
