@@ -472,8 +472,11 @@ def test_padded_beats_of_records_are_scored_by_their_own_lengths() -> None:
         first, later = of[times[of] < 60], of[times[of] >= 60]
         assert len(first) == len(later) == 6
         own = scorer.adapted(beats[first], lengths[first])
-        np.testing.assert_allclose(found[later], own.scores(beats[later], lengths[later]))
-        np.testing.assert_allclose(found[first], scorer.scores(beats[first], lengths[first]))
+        # In other batches, the last digits of float32 may differ.
+        expected = own.scores(beats[later], lengths[later])
+        np.testing.assert_allclose(found[later], expected, rtol=1e-5)
+        expected = scorer.scores(beats[first], lengths[first])
+        np.testing.assert_allclose(found[first], expected, rtol=1e-5)
 
 
 def test_no_more_is_computed_than_is_needed() -> None:
