@@ -1,6 +1,7 @@
 """Recordings one after the other: what is done is skipped, what is broken is told."""
 
 import functools
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -61,7 +62,7 @@ def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) ->
         raise FileError(f"no detector {path}; `ecgad export` makes a file, evaluate_model.py a run")
     files.make_folder(job.folder)
     files.check_writable(job.folder)
-    calls = [(of, job, path) for of in found]
+    calls = [(of, job, path, len(found) == 1) for of in found]
     outcomes = []
     for outcome in in_order(judge, calls, jobs):
         outcomes.append(outcome)
@@ -75,8 +76,13 @@ def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) ->
     return outcomes
 
 
-def judge(found: Found, job: Job, path: Path) -> Outcome:
-    """Judge a recording, and write its files, unless they are there."""
+def judge(found: Found, job: Job, path: Path, alone: bool) -> Outcome:
+    """Judge a recording, and write its files, unless they are there.
+
+    alone: whether there are no others, which processes beside this one work on.
+    """
+    if not alone:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     detector, about = load(path)
     try:
         return _judge(found, job, detector, about)

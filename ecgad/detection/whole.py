@@ -11,7 +11,7 @@ from ecgad.recordings.lead_names import choose_ecg_leads, is_ecg
 from ecgad.recordings.reader import Reader
 
 # s that are read at a time; memory is that of one stretch.
-STRETCH = 600.0
+STRETCH = 2000.0
 # Leads that R peaks are sought in; more of them say nothing new.
 MOST_LEADS = 4
 

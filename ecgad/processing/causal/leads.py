@@ -110,18 +110,34 @@ class CausalLeads:
     def _lower(self, end: int) -> None:
         """Low-pass and resample up to sample `end` of the new rate."""
         first = self._lowered.end
-        lowered = np.empty((len(self._continued.last), max(0, end - first)))
-        for offset in range(min(self.up, lowered.shape[1])):
+        n_new = max(0, end - first)
+        lowered = np.zeros((len(self._continued.last), n_new))
+        begin = first * self.down // self.up - self._reach
+        streams = self._streams(begin)
+        for offset in range(min(self.up, n_new)):
             of_phase = lowered[:, offset :: self.up]
             number = first + offset
-            base = number * self.down // self.up - self._reach
-            stop = base + (of_phase.shape[1] - 1) * self.down + 1
-            of_phase[:] = 0
+            base = number * self.down // self.up - self._reach - begin
+            n_samples = of_phase.shape[1]
             # One tap after the other: so the sums are the same however many samples there are.
-            for tap, weight in enumerate(self._low_pass[number * self.down % self.up]):
-                of_phase += weight * self._filled.get(base + tap, stop + tap)[:, :: self.down]
+            total = np.zeros(of_phase.shape)
+            for tap, weight in enumerate(self._low_pass[number * self.down % self.up], base):
+                row, column = tap % self.down, tap // self.down
+                total += weight * streams[row][:, column : column + n_samples]
+            of_phase[:] = total
         self._lowered.append(lowered)
         self._filled.forget(self._lowered.end * self.down // self.up - self._reach)
+
+    def _streams(self, begin: int) -> np.ndarray:
+        """Return the samples from `begin` on, dealt out to as many rows as make a step of `down`,
+        each of which then lies in memory one after the other: (down, n_leads, n).
+        """
+        samples = self._filled.get(begin, self._filled.end)
+        n_columns = -(-samples.shape[1] // self.down)
+        padded = np.zeros((len(samples), n_columns * self.down))
+        padded[:, : samples.shape[1]] = samples
+        dealt = padded.reshape(len(samples), n_columns, self.down)
+        return np.ascontiguousarray(dealt.transpose(2, 0, 1))
 
     def _give(self, end: int) -> tuple[np.ndarray, np.ndarray]:
         """High-pass up to sample `end` of the new rate."""

@@ -9,6 +9,7 @@ for the rhythm (after Pan & Tompkins 1985), as far as SEARCH tells.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,7 +19,7 @@ from ecgad.processing.causal.windows import Buffer
 from ecgad.processing.quantiles import quantile, quantile_of_sorted
 
 MIN_RATE = 100.0  # Hz
-WORKING_RATE = 125.0  # Hz; faster recordings are averaged down towards it
+WORKING_RATE = 100.0  # Hz; faster recordings are averaged down towards it
 QRS_BAND = (8.0, 25.0)  # Hz (Thakor et al. 1984)
 HALF_FILTER = 0.15  # s, half the length of the band-pass
 SMOOTHING = 0.1  # s, about one QRS complex
@@ -163,7 +164,9 @@ class CausalRPeaks:
         end = self._raw.end // self._step
         new = self._raw.get(self._n_working * self._step, end * self._step)
         if self._step > 1:
-            new = new.reshape(len(new), -1, self._step).mean(axis=2)
+            # A mean over so short an axis is slow.
+            samples = (new[:, offset :: self._step] for offset in range(self._step))
+            new = sum(samples, start=np.zeros((len(new), end - self._n_working))) / self._step
         self._n_working = end
         self._working.append(new)
         self._filled.append(self._continued.fill(new))
@@ -318,17 +321,18 @@ class CausalRPeaks:
         )
         known = end if ended else end - 1 - ahead
         beats, gaps = [], []
-        while self._maxima and self._maxima[0][0] < known:
-            place, clear, unreadable = self._maxima.pop(0)
+        n_known = sum(1 for maximum in self._maxima if maximum[0] < known)
+        highest = self._highest_around([of[0] for of in self._maxima[:n_known]], refractory)
+        for index, (place, clear, unreadable) in enumerate(self._maxima[:n_known]):
             last = self._last_beat
             since = refractory if last is None else place - last
-            if since < refractory or not self._highest_around(place, refractory):
+            if since < refractory or not highest[index]:
                 continue
             if clear <= THRESHOLD:
                 if last is None or since <= after or len(self._intervals) < 3:
                     continue
                 following = place + ahead
-                for later, its_clear, _ in self._maxima:
+                for later, its_clear, _ in islice(self._maxima, index + 1, None):
                     if later > place + ahead:
                         break
                     if its_clear > THRESHOLD:
@@ -343,6 +347,7 @@ class CausalRPeaks:
             self._last_beat = place
             beats.append(place)
             gaps.append(gap)
+        del self._maxima[:n_known]
         return beats, gaps, max(0, known * self._step - self._search)
 
     def _find_maxima(self, end: int) -> None:
@@ -362,9 +367,18 @@ class CausalRPeaks:
         self._maxima += zip(places.tolist(), clear_at.tolist(), latest.tolist(), strict=True)
         self._n_searched = end - 1
 
-    def _highest_around(self, place: int, reach: int) -> bool:
-        average = self._average.get(place - reach + 1, place + reach)[0]
-        return bool(average.max() <= self._average.get(place, place + 1)[0, 0])
+    def _highest_around(self, places: list[int], reach: int) -> list[bool]:
+        """Tell of each place whether the envelope is nowhere higher so close to it."""
+        if not places:
+            return []
+        first = places[0] - reach + 1
+        average = self._average.get(first, places[-1] + reach)[0]
+        # Before the recording, and beyond its end, there is nothing.
+        before = max(0, self._average.first - first)
+        padded = np.r_[np.zeros(before), average, np.zeros(2 * reach)]
+        at = np.array(places) - first
+        around = padded[at[:, None] + np.arange(1 - reach, reach)]
+        return list((around.max(axis=1) <= padded[at]).tolist())
 
     def _locate(self, beats: list[int], gaps: list[bool]) -> tuple[list[int], list[bool]]:
         """Find the R peaks near the middles of complexes, in samples of the recording."""
