@@ -204,6 +204,9 @@ def test_edf_and_tables_are_read_and_clocks_told(
     notes = edfio.read_edf(tmp_path / "out" / "night.ecgad.edf").annotations
     assert len(notes) == of_edf["anomalous"] + len(of_edf["unreadable"])
     assert wfdb.rdann(str(tmp_path / "out" / "table"), "ecgad").fs == 200
+    # What was written is taken for no recording.
+    (again,) = detect(tmp_path, "-o", tmp_path / "out")["recordings"]
+    assert again == of_edf
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from ecgad.errors import ConfigError, FileError
 HEADER = ".hea"
 # What a file is, by its suffix in lower case.
 FORMATS = {HEADER: "WFDB", ".edf": "EDF", ".csv": "table", ".npy": "table", ".parquet": "table"}
+# What `ecgad detect` writes is no recording of its own.
+WRITTEN = (".ecgad.edf", ".beats.csv", ".events.csv")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,11 @@ def _in_folder(folder: Path, tables: bool) -> list[Found]:
     """Return the recordings in a folder and below, by name. Raises FileError where there are
     none.
     """
-    known = sorted(path for path in files_below(folder) if path.suffix.lower() in FORMATS)
+    known = sorted(
+        path
+        for path in files_below(folder)
+        if path.suffix.lower() in FORMATS and not path.name.endswith(WRITTEN)
+    )
     headers = [path for path in known if path.suffix == HEADER and path.is_file()]
     segments = {segment for path in headers for segment in _segments(path)}
     found = [
