@@ -59,6 +59,7 @@ TABLE: dict[str, list[Row]] = {
             "the same without template leads",
             {"data.wfdb.template": "none"},
         ),
+        Row("recordings", "recordings", "one lead, cut as `ecgad detect` cuts it"),
         Row("random", "mitdb_random", "the same, beats at random: patients on both sides", PLAIN),
     ],
     HEARTBEAT: [

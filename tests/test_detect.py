@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import wfdb
 
+from ecgad.data.synthetic_record import write_record
 from ecgad.detection.archive import own_detector
 from ecgad.detection.detector import Detector
 from ecgad.detection.findings import Findings
@@ -224,6 +225,19 @@ def test_no_beat_at_all_is_an_answer(
     marks = wfdb.rdann(str(tmp_path / "x"), "ecgad")
     assert (marks.sample.tolist(), marks.symbol) == ([0, n_samples], ["~", "~"])
     assert marks.subtype.tolist() == [0x30, 0]
+
+
+def test_the_recording_of_the_demo_is_judged(tmp_path: Path, detect: Callable[..., Any]) -> None:
+    write_record(tmp_path / "demo" / "synthetic")
+    (summary,) = detect(tmp_path / "demo" / "synthetic", "-o", tmp_path / "out")["recordings"]
+    known = wfdb.rdann(str(tmp_path / "demo" / "synthetic"), "atr")
+    assert summary["beats"] == pytest.approx(len(known.sample), abs=3)
+    assert summary["share_readable"] == pytest.approx(0.95, abs=0.01)
+    rows = rows_of(tmp_path / "out" / "synthetic.beats.csv")
+    anomalous = np.array([int(row["sample"]) for row in rows if row["anomalous"] == "1"])
+    apart = np.abs(anomalous[:, None] - known.sample[np.array(known.symbol) == "V"]).min(axis=1)
+    assert len(anomalous) > 10
+    assert (apart < 25).mean() > 0.9
 
 
 def table(tmp_path: Path, *more: str) -> list[str | Path]:
