@@ -128,7 +128,7 @@ def test_what_is_done_is_skipped_and_what_is_others_is_kept(
     (out / "a.ecgad").write_bytes(b"mine")
     for path in (out / "a.beats.csv", out / "a.events.csv"):
         path.unlink()
-    assert "a.ecgad is there" in fails(
+    assert "a.ecgad is there already" in fails(
         4, COMMAND, "detect", folder / "a", "-o", out, "--overwrite", "--quiet"
     )
     assert (out / "a.ecgad").read_bytes() == b"mine"

@@ -62,6 +62,7 @@ def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) ->
         raise FileError(f"no detector {path}; `ecgad export` makes a file, evaluate_model.py a run")
     files.make_folder(job.folder)
     files.check_writable(job.folder)
+    files.remove_abandoned(job.folder)
     calls = [(of, job, path, len(found) == 1) for of in found]
     outcomes = []
     for outcome in in_order(judge, calls, jobs):
@@ -152,7 +153,7 @@ def _done(paths: list[Path], made_by: dict[str, Any], overwrite: bool) -> dict[s
             f"choose another folder by --output"
         )
     raise MismatchError(
-        f"{there[0]} is there, and its {paths[-1].name} is not; move it away, or choose another "
+        f"{there[0]} is there already, and not by this command; move it away, or choose another "
         f"folder by --output"
     )
 
