@@ -18,7 +18,7 @@ def detect(
     recordings: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RECORDING...",
+            metavar="RECORDING",
             help="WFDB records, EDF files, tables, or folders of these.",
         ),
     ],

@@ -71,9 +71,12 @@ def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) ->
             console.say(f"{outcome.name}: {outcome.error}")
         elif outcome.skipped:
             console.say(f"{outcome.name} is done already; --overwrite makes it anew")
-    written = [of for of in outcomes if of.summary is not None]
+    written = [of.summary for of in outcomes if of.summary is not None]
     if written:
-        console.say(f"{len(written)} of {len(found)} recordings are in {job.folder}; {NOTICE}")
+        what = f"{len(written)} of {len(found)} recordings"
+        if len(found) == 1:
+            what = ", ".join(written[0]["files"])
+        console.say(f"in {job.folder}: {what}; {NOTICE}")
     return outcomes
 
 
