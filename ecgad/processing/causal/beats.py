@@ -150,9 +150,9 @@ class BeatCutter:
         first = [np.nan if self._last is None else self._last]
         previous = np.diff(np.r_[first, samples]) / self.sampling_rate
         previous[gaps | (previous > LONGEST_RR)] = np.nan
-        after = np.r_[samples[1:], following] if len(following) else np.r_[samples[1:], np.inf]
-        after = np.minimum((after[: len(samples)] - samples) / self.sampling_rate, NEXT)
-        return np.stack([previous[: len(samples)], after], axis=1).astype(np.float32)
+        after = np.r_[samples[1:], following if len(following) else np.inf][: len(samples)]
+        after = np.minimum((after - samples) / self.sampling_rate, NEXT)
+        return np.stack([previous, after], axis=1).astype(np.float32)
 
     def _windows(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cut windows, float32 (n_cut, n_leads, n_samples), and say why others cannot be."""
@@ -207,6 +207,7 @@ class BeatCutter:
         return CausalBeats.concatenate(parts)
 
     def nothing(self) -> CausalBeats:
+        """Return no beats, in the form of `push`."""
         none = np.zeros(0, np.int64)
         return self._finished(
             none, none.astype("<U27"), self._latest[:0], np.zeros((0, 2), np.float32)
