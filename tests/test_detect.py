@@ -150,6 +150,38 @@ def test_a_broken_recording_does_not_stop_the_others(
     assert (tmp_path / "out" / "c.json").exists()
 
 
+def test_a_name_that_is_wrong_does_not_stop_the_others_either(
+    save: Save, tmp_path: Path, script: Call
+) -> None:
+    folder = save("a")
+    outcome = script(COMMAND, "detect", folder / "x", folder / "a", "-o", tmp_path, "--json")
+    assert outcome.code == 3
+    result = json.loads(outcome.stdout)
+    assert [of["recording"] for of in result["recordings"]] == ["a"]
+    assert [of["recording"] for of in result["failed"]] == [str(folder / "x")]
+
+
+def test_what_results_depend_on_is_noticed(
+    save: Save, tmp_path: Path, detect: Callable[..., Any], script: Call
+) -> None:
+    folder = save("a", leads=("II", "V5"))
+    call = (folder / "a", "-o", tmp_path, "--leads", "V5", "--annotator", "atr")
+    (first,) = detect(*call)["recordings"]
+    (again,) = detect(*call)["recordings"]
+    assert again == first
+    (tmp_path / "a.events.csv").unlink()
+    detect(*call)
+    assert (tmp_path / "a.events.csv").exists()
+    wfdb.wrann("a", "atr", np.array([400, 800]), ["N", "N"], fs=RATE, write_dir=str(folder))
+    assert script(COMMAND, "detect", *call).code == 4
+    (tmp_path / "a.ecgad.edf").write_bytes(b"of an EDF file of the same name, earlier")
+    known = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps({**known, "files": ["a.ecgad.edf", "../x"]}))
+    (third,) = detect(*call, "--overwrite")["recordings"]
+    assert third["beats"] == 2
+    assert not (tmp_path / "a.ecgad.edf").exists()
+
+
 def test_annotated_beats_are_scored_as_in_an_evaluation(
     mitdb: Path, tmp_path: Path, detect: Callable[..., Any]
 ) -> None:
@@ -255,6 +287,9 @@ def table(tmp_path: Path, *more: str) -> list[str | Path]:
         (2, lambda folder: table(folder, "--rate", "200", "--unit", "mV", "--from", "9:00"),
          "nothing there"),
         (2, lambda folder: table(folder, "--rate", "200", "--unit", "mV", "--to", "soon"), "H:M:S"),
+        (2, lambda folder: table(folder, "--rate", "200", "--unit", "mV", "--to", "0"), "nothing"),
+        (2, lambda folder: table(folder, "--rate", "200", "--unit", "mV", "--to", "9" * 400),
+         "H:M:S"),
         (3, lambda folder: table(folder, "--rate", "200", "--unit", "mV", "--leads", "V9"),
          "no lead V9"),
         (2, lambda folder: table(folder, "--rate", "200", "--unit", "mV", "--leads", "I,II"),
@@ -341,11 +376,11 @@ def test_reasons_say_how_early_and_where() -> None:
     ("name", "common"),
     [("MLII", "ii"), ("Lead II", "ii"), ("ECG II-Ref", "ii"), ("ii", "ii"), ("ECG", "ecg"),
      ("ECG1", "ecg"), ("EKG 2", "ecg"), ("aVF", "avf"), ("V5", "v5"), ("ECG V1", "v1"),
-     ("ECG I", "i"), ("EEG Fpz", "eegfpz"), ("RESP", "resp")],
+     ("ECG I", "i"), ("EEG Fpz", "eegfpz"), ("RESP", "resp"), ("脈波", "脈波")],
 )  # fmt: skip
 def test_leads_have_one_name_whatever_files_call_them(name: str, common: str) -> None:
     assert common_name(name) == common
-    assert is_ecg(name) == (common not in ("eegfpz", "resp"))
+    assert is_ecg(name) == (common not in ("eegfpz", "resp", "脈波"))
 
 
 def test_the_lead_that_is_meant_is_chosen() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from datetime import time
 from pathlib import Path
 
 import edfio
@@ -386,3 +387,34 @@ def test_finding_and_opening_wait_for_no_library() -> None:
     code = f"import sys, ecgad.recordings.open; print(*set({slow}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_columns_of_times_and_numbers_are_no_leads(tmp_path: Path) -> None:
+    values = np.arange(10.0).reshape(5, 2) / 7
+    for name, header in (
+        ("pandas", ",0,1"),
+        ("numbered", "0,1"),
+        ("time", "Time (s),II,V1"),
+        ("t", "t,II,V1"),
+    ):
+        columns = values if name == "numbered" else np.column_stack([np.arange(5), values])
+        path = tmp_path / f"{name}.csv"
+        np.savetxt(path, columns, delimiter=",", header=header, comments="")
+        reader = open_recording(find_recordings([path], True)[0], 250.0, "mV")
+        assert reader.lead_names == (("II", "V1") if "II" in header else ("0", "1"))
+        assert reader.read([0, 1], 0, 5) == pytest.approx(values.T)
+
+
+def test_of_an_edf_the_ecg_is_taken_whatever_else_is_there(tmp_path: Path) -> None:
+    edfio = pytest.importorskip("edfio")
+    signals = [
+        edfio.EdfSignal(np.zeros(round(2 * rate)) + np.arange(round(2 * rate)) % 5, rate,
+                        label=label, physical_dimension="uV", physical_range=(-10, 10))
+        for label, rate in (("EEG C3", 100), ("EEG C4", 100), ("Lead II", 250))
+    ]  # fmt: skip
+    path = tmp_path / "night.edf"
+    edfio.Edf(signals, starttime=time(23, 58, 30)).write(path)
+    reader = open_recording(find_recordings([path], False)[0], None, None)
+    assert (reader.lead_names, reader.sampling_rate) == (("Lead II",), 250)
+    assert reader.channel(0) == 2
+    assert reader.start == time(23, 58, 30)

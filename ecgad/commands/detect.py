@@ -79,14 +79,22 @@ def detect(
         if start is not None and stop is not None and start >= stop:
             raise ConfigError(f"--to {to} is not after --from {from_}")
 
-        from ecgad.detection.archive import Job, run
+        from ecgad.detection.archive import Job, Outcome, run
         from ecgad.detection.whole import Wanted
         from ecgad.recordings.find import find_recordings
         from ecgad.runtime.console import Console
 
         if output.exists() and not output.is_dir():
             raise ConfigError(f"--output {output} is a file; name a folder")
-        found = find_recordings(recordings, tables=rate is not None)
+        found, lost = [], []
+        for path in recordings:
+            try:
+                find_recordings([path], tables=rate is not None)
+            except FileError as error:
+                lost.append(Outcome(str(path), error=error))
+        there = [path for path in recordings if str(path) not in {of.name for of in lost}]
+        if there:
+            found = find_recordings(there, tables=rate is not None)
         job = Job(
             folder=output,
             detector=detector,
@@ -95,7 +103,7 @@ def detect(
             unit=unit,
             overwrite=overwrite,
         )
-        outcomes = run(found, job, jobs, Console(quiet))
+        outcomes = [*lost, *(run(found, job, jobs, Console(quiet)) if found else [])]
         _print(outcomes, json)
         _raise(outcomes)
 
@@ -106,7 +114,7 @@ def _seconds(text: str | None, option: str) -> float | None:
     """Return a time in seconds. Raises ConfigError."""
     if text is None:
         return None
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text.strip())
+    match = re.fullmatch(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d{1,9})?)", text.strip())
     if match is None:
         raise ConfigError(f"{option} {text}: a time is given as S, M:S or H:M:S, such as 5:00")
     hours, minutes, seconds = match.groups()

@@ -1,6 +1,7 @@
 """Recordings one after the other: what is done is skipped, what is broken is told."""
 
 import functools
+import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from ecgad.errors import FileError, MismatchError, UserError
 from ecgad.processing.causal import LOOK_AHEAD
 from ecgad.recordings.find import Found
 from ecgad.recordings.open import open_recording
+from ecgad.recordings.reader import Reader
 from ecgad.runtime.console import Console
 from ecgad.runtime.workers import in_order
 from ecgad.scoring.thresholds import provenance
@@ -104,25 +106,43 @@ def _judge(found: Found, job: Job, detector: Detector, about: dict[str, Any]) ->
         "ecgad": metadata.version("ecgad"),
         "detector": about["sha256"],
         **{name: value for name, value in asdict(job.wanted).items() if value is not None},
-        "files": [[file.name, *_state(file)] for file in reader.files],
+        "files": [[file.name, *_state(file)] for file in _files(reader, job.wanted)],
         "sampling_rate": reader.sampling_rate,
     }
+    # As it comes back from a file.
+    made_by = json.loads(json.dumps(made_by))
     paths = outputs.paths_of(job.folder, found.name, edf)
     done = _done(paths, made_by, job.overwrite)
     if done is not None:
         return Outcome(found.name, done, skipped=True)
     findings = detect(detector, reader, job.wanted)
+    # Another process may have done it since.
+    done = _done(paths, made_by, job.overwrite)
+    if done is not None:
+        return Outcome(found.name, done, skipped=True)
+    for name in _earlier(paths[-1]):
+        if (path := job.folder / name) not in paths:
+            path.unlink(missing_ok=True)
     # Whoever finds files beside it knows whose they are, should this be interrupted.
     files.save_json(paths[-1], {UNFINISHED: True, "made_by": made_by})
     summary = {
         **findings.summary(),
-        "files": [path.name for path in paths],
+        "files": [path.relative_to(job.folder).as_posix() for path in paths],
         "detector": about,
         "notice": NOTICE,
         "made_by": made_by,
     }
     outputs.save(job.folder, findings, summary, found.format == "WFDB", edf)
     return Outcome(found.name, summary)
+
+
+def _files(reader: Reader, wanted: Wanted) -> list[Path]:
+    """List what the results depend on."""
+    if wanted.annotator is None:
+        return list(reader.files)
+    # Where there is none, reading it says so.
+    path = reader.annotation_file(wanted.annotator)
+    return [*reader.files, *([path] if path.is_file() else [])]
 
 
 def _state(file: Path) -> tuple[int, int]:
@@ -140,16 +160,13 @@ def _done(paths: list[Path], made_by: dict[str, Any], overwrite: bool) -> dict[s
         return None
     if any(not path.is_file() for path in there):
         raise MismatchError(f"{there[0]} is no file; choose another folder by --output")
-    summary: dict[str, Any] = {}
-    if paths[-1] in there:
-        with suppress(FileError):
-            content = files.load_json(paths[-1])
-            summary = content if isinstance(content, dict) else {}
+    summary = _summary(paths[-1])
     ours = "made_by" in summary
     if ours and (overwrite or summary.get(UNFINISHED)):
         return None
-    if ours and there == paths and summary["made_by"] == made_by:
-        return summary
+    if ours and summary["made_by"] == made_by:
+        # Where somebody has removed one of the files, all are made anew.
+        return summary if there == paths else None
     if ours:
         raise MismatchError(
             f"{paths[-1]} was made from something else or in another way; give --overwrite, or "
@@ -159,6 +176,23 @@ def _done(paths: list[Path], made_by: dict[str, Any], overwrite: bool) -> dict[s
         f"{there[0]} is there already, and not by this command; move it away, or choose another "
         f"folder by --output"
     )
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    """Return what a summary holds; nothing where it is none."""
+    with suppress(FileError):
+        content = files.load_json(path)
+        return content if isinstance(content, dict) else {}
+    return {}
+
+
+def _earlier(path: Path) -> list[str]:
+    """List the files that an earlier summary of this command names."""
+    summary = _summary(path)
+    names = summary.get("files") if "made_by" in summary else None
+    if not isinstance(names, list):
+        return []
+    return [name for name in map(str, names) if name.endswith(outputs.KINDS)]
 
 
 @functools.cache

@@ -49,8 +49,9 @@ class Findings:
             return [""] * len(seconds)
         start = self.start
         dated = start if isinstance(start, datetime) else datetime.combine(date.min, start)
-        times = np.datetime64(dated, "ms") + np.rint(seconds * 1000).astype("timedelta64[ms]")
-        words = np.datetime_as_string(times).tolist()
+        times = np.datetime64(dated, "us") + np.rint(seconds * 1e6).astype("timedelta64[us]")
+        rounded = (times + np.timedelta64(500, "us")).astype("datetime64[ms]")
+        words = np.datetime_as_string(rounded).tolist()
         return words if isinstance(start, datetime) else [word.split("T")[1] for word in words]
 
     def reasons(self) -> list[str]:

@@ -19,6 +19,7 @@ from ecgad.scoring.parts import PARTS
 # What follows the name of a recording. The last says that all are there.
 ANNOTATIONS, BEATS, EVENTS, SUMMARY = ".ecgad", ".beats.csv", ".events.csv", ".json"
 EDF_ANNOTATIONS = ".ecgad.edf"
+KINDS = (ANNOTATIONS, BEATS, EVENTS, EDF_ANNOTATIONS, SUMMARY)
 # Of annotations `~`: that nothing can be read from there on, and that it can again.
 UNREADABLE, READABLE = 0x30, 0
 NORMAL_BEAT, ANOMALOUS_BEAT, NOISE = "N", "Q", "~"

@@ -44,7 +44,9 @@ def detect(detector: Detector, reader: Reader, wanted: Wanted) -> Findings:
             f"QRS complexes"
         )
     first = round((wanted.start or 0.0) * rate)
-    stop = min(reader.n_samples, round(wanted.stop * rate) if wanted.stop else reader.n_samples)
+    stop = reader.n_samples
+    if wanted.stop is not None:
+        stop = min(stop, round(wanted.stop * rate))
     if first >= stop:
         raise ConfigError(
             f"--from, --to: {reader.name} has nothing there; it is "

@@ -5,7 +5,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,13 @@ import numpy as np
 
 from ecgad.errors import ConfigError, FileError
 from ecgad.recordings.find import Found
+from ecgad.recordings.lead_names import is_ecg
 from ecgad.recordings.reader import Reader
 from ecgad.recordings.recording import HIGHEST_RATE, LARGEST, LOWEST_RATE, UNITS, largest
 
 if TYPE_CHECKING:
     import edfio
 
-# Labels of ECG, such as "ECG II", "EKG1", "V5", "aVR".
-ECG = re.compile(r".*(ECG|EKG).*|M?L?I{1,3}|aV[RLF]|V[1-9]R?", re.IGNORECASE)
 # Bytes of a header: of its part on the whole file, and as many on each signal.
 HEADER_BYTES = 256
 # What the standard writes for a date that is not to be known.
@@ -133,7 +132,7 @@ def _chosen(path: Path, edf: "edfio.Edf") -> tuple[dict[int, float], float]:
     if not voltages:
         there = ", ".join(f"{s.label.strip()} in {s.physical_dimension!r}" for s in edf.signals)
         raise FileError(f"{path} has no signal in mV, uV or V, only {there}")
-    ecg = [index for index in voltages if ECG.fullmatch(edf.signals[index].label.strip())]
+    ecg = [index for index in voltages if is_ecg(edf.signals[index].label.strip())]
     rates = Counter(edf.signals[index].sampling_frequency for index in ecg or voltages)
     # The higher one, where two are as common.
     rate = max(rates, key=lambda rate: (rates[rate], rate))
@@ -155,10 +154,18 @@ def _unit(signal: "edfio.EdfSignal") -> str:
     return re.sub("\u00c2?\u00b5|\u03bc", "u", signal.physical_dimension.strip()).casefold()
 
 
-def _start(edf: "edfio.Edf") -> datetime | None:
-    """Return when the first sample was taken; None where the file does not say."""
+def _start(edf: "edfio.Edf") -> datetime | time | None:
+    """Return when the first sample was taken: a time alone where the date is not to be known, None
+    where the file does not say.
+    """
     try:
-        start = edf.startdatetime
-    except (ValueError, IndexError):  # malformed or, as the standard has it, not to be known
+        moment = edf.starttime
+    except (ValueError, IndexError):  # malformed
         return None
-    return None if start.date() == ANONYMOUS else start
+    try:
+        day = edf.startdate
+    except (ValueError, IndexError):  # as the standard has it, not to be known
+        day = ANONYMOUS
+    if day != ANONYMOUS:
+        return datetime.combine(day, moment)
+    return moment if moment != time() else None

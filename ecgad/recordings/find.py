@@ -56,7 +56,8 @@ def find_recordings(paths: Sequence[Path], tables: bool) -> list[Found]:
             if other is not found and other.path.resolve() != found.path.resolve():
                 raise ConfigError(
                     f"{other.path} and {found.path} are both called {found.name}, and so would be "
-                    f"what is written of them; give the folder that holds both, or one at a time"
+                    f"what is written of them; rename one, or give them one at a time, into "
+                    f"folders of their own (--output)"
                 )
     return list(by_name.values())
 
@@ -64,7 +65,7 @@ def find_recordings(paths: Sequence[Path], tables: bool) -> list[Found]:
 def _named(path: Path) -> Found:
     """Return the recording that a path names. Raises FileError where there is none."""
     header = path.with_name(f"{path.name}{HEADER}")
-    if header.exists() and (path.suffix.lower() not in FORMATS or not path.exists()):
+    if header.exists() and (_format(path) is None or not path.exists()):
         return Found(path.name, header, "WFDB")
     if path.suffix == ".dat" and path.with_suffix(HEADER).exists():
         return Found(path.stem, path.with_suffix(HEADER), "WFDB")
@@ -72,12 +73,20 @@ def _named(path: Path) -> Found:
         raise FileError(f"no recording {path}: neither it nor {header.name} is there")
     if not path.is_file():
         raise FileError(f"{path} is no file that a recording can be read from")
-    if path.suffix.lower() not in FORMATS:
+    form = _format(path)
+    if form is None:
         raise FileError(
             f"{path} is no recording by its name; known are records of WFDB ({HEADER}), "
             f"{', '.join(suffix for suffix in FORMATS if suffix != HEADER)}"
         )
-    return Found(path.stem, path, FORMATS[path.suffix.lower()])
+    return Found(path.stem, path, form)
+
+
+def _format(path: Path) -> str | None:
+    """Return what a file is by its name; None where it is no recording."""
+    # wfdb finds no header of another case.
+    lower = path.suffix.lower()
+    return FORMATS.get(path.suffix if lower == HEADER else lower)
 
 
 def _in_folder(folder: Path, tables: bool) -> list[Found]:
@@ -87,14 +96,14 @@ def _in_folder(folder: Path, tables: bool) -> list[Found]:
     known = sorted(
         path
         for path in files_below(folder)
-        if path.suffix.lower() in FORMATS and not path.name.endswith(WRITTEN)
+        if _format(path) is not None and not path.name.endswith(WRITTEN)
     )
     headers = [path for path in known if path.suffix == HEADER and path.is_file()]
     segments = {segment for path in headers for segment in _segments(path)}
     found = [
-        Found(path.relative_to(folder).with_suffix("").as_posix(), path, form)
+        Found(path.relative_to(folder).with_suffix("").as_posix(), path, str(_format(path)))
         for path in known
-        if path not in segments and ((form := FORMATS[path.suffix.lower()]) == "table") == tables
+        if path not in segments and (_format(path) == "table") == tables
     ]
     if not found:
         sought = "table (.csv, .npy, .parquet)" if tables else "record (.hea) or EDF file (.edf)"

@@ -18,7 +18,7 @@ def common_name(name: str) -> str:
 
     Of a name that says no more than that it is an ECG, such as ECG1, it is `ecg`.
     """
-    plain = re.sub(r"[^a-z0-9]", "", name.casefold())
+    plain = re.sub(r"[\W_]", "", name.casefold())
     word = WORDS.sub("", plain)
     if word in ("", *"123456789") and word != plain and re.search("ecg|ekg|lead", plain):
         return "ecg"

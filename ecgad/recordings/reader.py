@@ -42,6 +42,10 @@ class Reader(ABC):
         """Return the number of a lead among all signals of the file, from 0."""
         return lead if self.channels is None else self.channels[lead]
 
+    def annotation_file(self, annotator: str) -> Path:
+        """Return where the annotations would be that `annotations` reads."""
+        return self.files[0].with_suffix(f".{annotator}")
+
     def annotations(self, annotator: str) -> BeatAnnotations:
         """Read the annotated beats. Raises ConfigError where such files have none, and FileError
         where they cannot be read.

@@ -1,6 +1,7 @@
 """Tables of any length, a sample a row and a lead a column, a stretch at a time."""
 
 import csv
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -12,8 +13,9 @@ from ecgad.recordings.find import Found
 from ecgad.recordings.reader import Reader
 from ecgad.recordings.recording import LARGEST, largest
 
-# What columns of times are called, in lower case.
-TIMES = {"time", "seconds", "sample", "sample #", "elapsed time"}
+# What columns of times are called, in lower case and without a unit in brackets.
+TIMES = {"time", "times", "t", "timestamp", "seconds", "sec", "ms", "elapsed time", "index"}
+TIMES |= {"sample", "samples", "sample #"}
 # What stands for a sample that is missing, besides nan.
 MISSING = {"", "-", "NA", "N/A", "null", "None"}
 # Rows that are read at once.
@@ -140,7 +142,10 @@ class CsvReader(RowsReader):
 
     def _open(self) -> None:
         first = self._first_row()
-        self._n_skipped = 0 if all(map(_is_number, first)) else 1
+        # Without names of their own, pandas numbers columns from 0.
+        numbered = [cell for cell in first if cell] == [str(i) for i in range(len(first))]
+        numbered |= first[1:] == [str(i) for i in range(len(first) - 1)] and first[0] == ""
+        self._n_skipped = 0 if all(map(_is_number, first)) and not numbered else 1
         names = first if self._n_skipped else [f"lead {i}" for i in range(1, len(first) + 1)]
         # A column without a name, beside others, numbers the rows.
         self._columns = [i for i, name in enumerate(names) if name and not _is_time(name)]
@@ -263,7 +268,8 @@ class ParquetReader(RowsReader):
 
 def _is_time(name: str) -> bool:
     """Say whether a column is the time, or the index that pandas writes."""
-    return name.casefold() in TIMES or name.startswith("__index_level_")
+    plain = re.sub(r"[(\[].*", "", name.casefold()).strip()
+    return plain in TIMES or name.startswith("__index_level_")
 
 
 def _is_number(cell: str) -> bool:
