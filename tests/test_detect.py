@@ -344,7 +344,7 @@ def findings(verdicts: list[int], **known: Any) -> Findings:
         scores=np.arange(n_beats, dtype=float),
         verdicts=np.array(verdicts, np.int8),
         shares=known.pop("shares", np.full((n_beats, 3), 1 / 3, np.float32)),
-        left_out=np.full(n_beats, "", "<U27"),
+        left_out=np.zeros(n_beats, np.int8),
     )
     return Findings("x", "II", 0, 125.0, 0, 100 * (n_beats + 2), None, beats,
                     known.pop("unreadable", []), (0.25, 0.5, 0.25))  # fmt: skip
@@ -401,12 +401,12 @@ def test_annotations_are_read_back_by_wfdb(tmp_path: Path) -> None:
     rows = [(int(s), "NQ~"[i % 3], 48 * (i % 3 == 2), "1.25"[: i % 5]) for i, s in
             enumerate(samples)]  # fmt: skip
     for channel, rate in ((0, None), (2, 250.0)):
-        (tmp_path / "x.ecgad").write_bytes(annotation_bytes(rows, channel, rate))
+        (tmp_path / "x.ecgad").write_bytes(b"".join(annotation_bytes(rows, channel, rate)))
         read = wfdb.rdann(str(tmp_path / "x"), "ecgad")
         found = zip(read.sample.tolist(), read.symbol, read.subtype.tolist(), read.aux_note,
                     strict=True)  # fmt: skip
         assert list(found) == rows
         assert set(read.chan) == {channel}
         assert read.fs == rate
-    (tmp_path / "x.ecgad").write_bytes(annotation_bytes([], 0))
+    (tmp_path / "x.ecgad").write_bytes(b"".join(annotation_bytes([], 0)))
     assert not len(wfdb.rdann(str(tmp_path / "x"), "ecgad").sample)

@@ -34,6 +34,12 @@ from ecgad.scoring.thresholds import Threshold
 
 from .conftest import REPOSITORY, SMOKE, STAGES
 
+# Of PyTorch, about its own parts.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
 TIMING = ("rr_previous_ratio", "rr_next_ratio")
 FORMAT = BeatFormat(
     ("II", "a", "b"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgad.detection.live import JudgedBeats
+from ecgad.detection.live import LEFT_OUT, JudgedBeats
 from ecgad.scoring.parts import PARTS
 
 # How much earlier or later than usual a beat has to come for that to be worth a word.
@@ -57,7 +57,7 @@ class Findings:
     def reasons(self) -> list[str]:
         """Say of each beat why it is anomalous, or why it was not judged; else nothing."""
         beats = self.beats
-        words = beats.left_out.tolist()
+        words = [LEFT_OUT[why] for why in beats.left_out.tolist()]
         anomalous = np.flatnonzero(beats.verdicts == 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = beats.rr / beats.median_rr

@@ -7,9 +7,11 @@ import numpy as np
 
 from ecgad.detection.detector import Detector
 from ecgad.errors import ConfigError
+from ecgad.processing.causal.beats import KEPT, REASONS
 from ecgad.processing.causal.segmenter import Piece, Segmenter
 
 NOT_JUDGED = -1
+LEFT_OUT = (KEPT, *REASONS)
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class JudgedBeats:
     (n_beats,), the interval before a beat and the median of the latest ones, in seconds; NaN where
     there is none. scores: float64, (n_beats,), NaN where a beat could not be judged. verdicts:
     int8, (n_beats,), 1 anomalous, 0 normal, NOT_JUDGED. shares: float32, (n_beats, 3), of the error
-    by the part of the beat. left_out: str, (n_beats,), why it could not be judged; else empty.
+    by the part of the beat. left_out: int8, (n_beats,), why it could not be judged, as an index of
+    LEFT_OUT.
     """
 
     samples: np.ndarray
@@ -40,6 +43,10 @@ class JudgedBeats:
         return cls(
             *(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(cls))
         )
+
+    def __getitem__(self, some: slice) -> Self:
+        """Return some of the beats."""
+        return type(self)(*(getattr(self, field.name)[some] for field in fields(self)))
 
     def shifted(self, n_samples: int) -> Self:
         """Return the same beats, so many samples later."""
@@ -97,7 +104,7 @@ class LiveDetector:
             scores=scores,
             verdicts=verdicts,
             shares=shares,
-            left_out=beats.left_out,
+            left_out=np.array([LEFT_OUT.index(why) for why in beats.left_out.tolist()], np.int8),
         )
         return judged, piece.unreadable
 

@@ -1,9 +1,10 @@
 """The files that say what was found in a recording."""
 
 import csv
+import heapq
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from ecgad.artifacts import files
 from ecgad.detection.findings import Findings, kind_of
+from ecgad.detection.live import JudgedBeats
 from ecgad.errors import ConfigError
 from ecgad.recordings.annotations import annotation_bytes
 from ecgad.scoring.parts import PARTS
@@ -19,6 +21,8 @@ from ecgad.scoring.parts import PARTS
 # What follows the name of a recording. The last says that all are there.
 ANNOTATIONS, BEATS, EVENTS, SUMMARY = ".ecgad", ".beats.csv", ".events.csv", ".json"
 EDF_ANNOTATIONS = ".ecgad.edf"
+# Beats whose text is made at a time.
+AT_ONCE = 10_000
 KINDS = (ANNOTATIONS, BEATS, EVENTS, EDF_ANNOTATIONS, SUMMARY)
 # Of annotations `~`: that nothing can be read from there on, and that it can again.
 UNREADABLE, READABLE = 0x30, 0
@@ -53,58 +57,67 @@ def save(
     format as well.
     """
     name, reasons = findings.name, findings.reasons()
-    content = {
+    content: dict[str, Iterable[bytes]] = {
         ANNOTATIONS: _annotations(findings, header),
         BEATS: _beats(findings, reasons),
         EVENTS: _events(findings, reasons),
     }
     if edf:
-        content[EDF_ANNOTATIONS] = _edf(findings, reasons)
-    for kind, of_kind in content.items():
-        files.save_bytes(folder / f"{name}{kind}", of_kind)
+        content[EDF_ANNOTATIONS] = [_edf(findings, reasons)]
+    for kind, pieces in content.items():
+        with files.written(folder / f"{name}{kind}") as file:
+            file.writelines(pieces)
     files.save_json(folder / f"{name}{SUMMARY}", summary)
 
 
-def _annotations(findings: Findings, header: bool) -> bytes:
-    beats = findings.beats
-    # At one sample, an unreadable stretch ends or begins before a beat.
-    rows = [
-        (
-            sample,
-            1,
-            ANOMALOUS_BEAT if verdict == 1 else NORMAL_BEAT,
-            0,
-            "" if verdict < 0 else f"{score:.6g}",
-        )
-        for sample, verdict, score in zip(
-            beats.samples.tolist(), beats.verdicts.tolist(), beats.scores.tolist(), strict=True
-        )
-    ]
-    for start, stop in findings.unreadable:
-        rows += [(start, 0, NOISE, UNREADABLE, ""), (stop, 0, NOISE, READABLE, "")]
-    rows.sort()
+def _annotations(findings: Findings, header: bool) -> Iterator[bytes]:
+    """Give the annotations: at one sample, the ends of unreadable stretches before a beat."""
+    edges = (
+        (sample, 0, NOISE, subtype, "")
+        for stretch in findings.unreadable
+        for sample, subtype in zip(stretch, (UNREADABLE, READABLE), strict=True)
+    )
+    rows = heapq.merge(edges, _annotated_beats(findings))
     return annotation_bytes(
-        [(sample, symbol, subtype, text) for sample, _, symbol, subtype, text in rows],
+        ((sample, symbol, subtype, text) for sample, _, symbol, subtype, text in rows),
         findings.channel,
         None if header else findings.sampling_rate,
     )
 
 
-def _beats(findings: Findings, reasons: list[str]) -> bytes:
-    beats, seconds = findings.beats, findings.seconds
-    columns = [*BEAT_COLUMNS, *(f"share {part}" for part in PARTS)]
-    rows = zip(
-        beats.samples.tolist(),
-        _numbers(seconds, ".3f"),
-        findings.clock(seconds),
-        _numbers(beats.rr, ".3f"),
-        _numbers(beats.scores, ".17g"),
-        ("" if value < 0 else value for value in beats.verdicts.tolist()),
-        reasons,
-        *(_numbers(of_part, ".3f") for of_part in beats.shares.T),
-        strict=True,
-    )
-    return _csv(columns, rows)
+def _annotated_beats(findings: Findings) -> Iterator[tuple[int, int, str, int, str]]:
+    for _, beats in _in_parts(findings):
+        for sample, verdict, score in zip(
+            beats.samples.tolist(), beats.verdicts.tolist(), beats.scores.tolist(), strict=True
+        ):
+            symbol = ANOMALOUS_BEAT if verdict == 1 else NORMAL_BEAT
+            yield sample, 1, symbol, 0, "" if verdict < 0 else f"{score:.6g}"
+
+
+def _in_parts(findings: Findings) -> Iterator[tuple[slice, JudgedBeats]]:
+    """Give some beats at a time, so that their text needs little memory."""
+    for start in range(0, len(findings.beats), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        yield part, findings.beats[part]
+
+
+def _beats(findings: Findings, reasons: list[str]) -> Iterator[bytes]:
+    yield _csv([[*BEAT_COLUMNS, *(f"share {part}" for part in PARTS)]])
+    for part, beats in _in_parts(findings):
+        seconds = beats.samples / findings.sampling_rate
+        yield _csv(
+            zip(
+                beats.samples.tolist(),
+                _numbers(seconds, ".3f"),
+                findings.clock(seconds),
+                _numbers(beats.rr, ".3f"),
+                _numbers(beats.scores, ".17g"),
+                ("" if value < 0 else value for value in beats.verdicts.tolist()),
+                reasons[part],
+                *(_numbers(of_part, ".3f") for of_part in beats.shares.T),
+                strict=True,
+            )
+        )
 
 
 def _numbers(values: np.ndarray, form: str) -> list[str]:
@@ -112,10 +125,9 @@ def _numbers(values: np.ndarray, form: str) -> list[str]:
     return ["" if math.isnan(value) else format(value, form) for value in values.tolist()]
 
 
-def _events(findings: Findings, reasons: list[str]) -> bytes:
+def _events(findings: Findings, reasons: list[str]) -> Iterator[bytes]:
     beats, seconds = findings.beats, findings.seconds
-    clock = findings.clock(seconds)
-    rows = []
+    rows: list[Sequence[object]] = [EVENT_COLUMNS]
     for start, stop in findings.events():
         highest = start + int(beats.scores[start:stop].argmax())
         rows.append(
@@ -124,19 +136,17 @@ def _events(findings: Findings, reasons: list[str]) -> bytes:
                 stop - start,
                 *(int(beats.samples[index]) for index in (start, stop - 1)),
                 *(f"{seconds[index]:.3f}" for index in (start, stop - 1)),
-                *(clock[index] for index in (start, stop - 1)),
+                *findings.clock(seconds[[start, stop - 1]]),
                 repr(float(beats.scores[highest])),
                 reasons[highest],
             )
         )
-    return _csv(EVENT_COLUMNS, rows)
+    yield _csv(rows)
 
 
-def _csv(columns: list[str], rows: Iterable[tuple]) -> bytes:
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 

@@ -1,6 +1,6 @@
 """Annotation files of WFDB, written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # Codes of the symbols that are written here, in PhysioNet's format.
 CODES = {"N": 1, "Q": 13, "~": 14}
@@ -13,35 +13,34 @@ LONGEST_AUX = 255
 
 def annotation_bytes(
     rows: Iterable[tuple[int, str, int, str]], channel: int, sampling_rate: float | None = None
-) -> bytes:
-    """Return a file of annotations, in the format that PhysioNet calls MIT.
+) -> Iterator[bytes]:
+    """Give a file of annotations piece by piece, in the format that PhysioNet calls MIT.
 
     rows: sample, symbol (of `CODES`), subtype and text (ASCII, or empty) of each, samples
     ascending. channel: the signal that all are of. sampling_rate: in Hz, of the samples, where no
     header beside the file says it. wfdb's `wrann` took ten times as long, and writes no empty file.
     """
-    parts = []
     if sampling_rate is not None:
         note = f"## time resolution: {sampling_rate:.12g}".encode()
-        parts += [_word(NOTE << 10), _aux(note)]
+        yield _word(NOTE << 10) + _aux(note)
     at_channel, last = 0, 0
     for sample, symbol, subtype, text in rows:
         apart = sample - last
         assert apart >= 0
         if apart > MOST_SAMPLES:
             # A number of 32 bits, its upper half first.
-            parts += [_word(SKIP << 10), _word(apart >> 16), _word(apart & 0xFFFF)]
+            yield _word(SKIP << 10) + _word(apart >> 16) + _word(apart & 0xFFFF)
             apart = 0
-        parts.append(_word(CODES[symbol] << 10 | apart))
+        yield _word(CODES[symbol] << 10 | apart)
         if subtype:
-            parts.append(_word(SUBTYPE << 10 | subtype))
+            yield _word(SUBTYPE << 10 | subtype)
         if channel != at_channel:
-            parts.append(_word(CHANNEL << 10 | channel))
+            yield _word(CHANNEL << 10 | channel)
             at_channel = channel
         if text:
-            parts.append(_aux(text.encode("ascii")))
+            yield _aux(text.encode("ascii"))
         last = sample
-    return b"".join([*parts, _word(0)])
+    yield _word(0)
 
 
 def _word(word: int) -> bytes:
