@@ -127,21 +127,20 @@ def _numbers(values: np.ndarray, form: str) -> list[str]:
 
 def _events(findings: Findings, reasons: list[str]) -> Iterator[bytes]:
     beats, seconds = findings.beats, findings.seconds
-    rows: list[Sequence[object]] = [EVENT_COLUMNS]
+    yield _csv([EVENT_COLUMNS])
     for start, stop in findings.events():
         highest = start + int(beats.scores[start:stop].argmax())
-        rows.append(
-            (
-                kind_of(stop - start),
-                stop - start,
-                *(int(beats.samples[index]) for index in (start, stop - 1)),
-                *(f"{seconds[index]:.3f}" for index in (start, stop - 1)),
-                *findings.clock(seconds[[start, stop - 1]]),
-                repr(float(beats.scores[highest])),
-                reasons[highest],
-            )
+        ends = [start, stop - 1]
+        row = (
+            kind_of(stop - start),
+            stop - start,
+            *beats.samples[ends].tolist(),
+            *_numbers(seconds[ends], ".3f"),
+            *findings.clock(seconds[ends]),
+            repr(float(beats.scores[highest])),
+            reasons[highest],
         )
-    yield _csv(rows)
+        yield _csv([row])
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> bytes:

@@ -66,7 +66,8 @@ def detect(detector: Detector, reader: Reader, wanted: Wanted) -> Findings:
     for begin in range(first, stop, size):
         found.append(live.push(reader.read(leads, begin, min(begin + size, stop))))
     found.append(live.finish())
-    beats = JudgedBeats.concatenate([of_stretch for of_stretch, _ in found])
+    beats = JudgedBeats.concatenate([of_stretch for of_stretch, _ in found]).shifted(first)
+    unreadable = [(a + first, b + first) for _, stretches in found for a, b in stretches]
     return Findings(
         name=reader.name,
         lead=", ".join(reader.lead_names[index] for index in judged),
@@ -75,8 +76,8 @@ def detect(detector: Detector, reader: Reader, wanted: Wanted) -> Findings:
         first=first,
         n_samples=stop - first,
         start=reader.start,
-        beats=beats.shifted(first),
-        unreadable=[(a + first, b + first) for _, stretches in found for a, b in stretches],
+        beats=beats,
+        unreadable=unreadable,
         usual_shares=detector.usual_shares,
     )
 
