@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ecgad.commands.exits import exit_code
+from ecgad.commands.options import Json, Quiet
 from ecgad.errors import ConfigError, FileError, MismatchError, UserError
 
 if TYPE_CHECKING:
@@ -54,12 +55,8 @@ def detect(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make anew what is there already.")
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object on one line.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print results and errors, nothing else.")
-    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     """Find the beats of recordings, and say which of them are anomalous.
 

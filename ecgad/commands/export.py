@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ecgad.commands.exits import exit_code
+from ecgad.commands.options import Json, Quiet
 from ecgad.errors import ConfigError, FileError, MismatchError
 from ecgad.runtime.console import Console
 from ecgad.runtime.locks import FolderLock
@@ -24,12 +25,8 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file that is there.")
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object on one line.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print results and errors, nothing else.")
-    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     console = Console(quiet)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ecgad.commands.exits import exit_code, run_app
+from ecgad.commands.options import Json, Quiet
 from ecgad.errors import ConfigError
 from ecgad.experiment import Experiment, load_experiment
 from ecgad.runtime import processes
@@ -125,12 +126,8 @@ def script(
         overwrite: Annotated[
             bool, typer.Option("--overwrite", help="Replace output made from something else.")
         ] = False,
-        json: Annotated[
-            bool, typer.Option("--json", help="Print the result as one JSON object on one line.")
-        ] = False,
-        quiet: Annotated[
-            bool, typer.Option("--quiet", help="Print results and errors, nothing else.")
-        ] = False,
+        json: Json = False,
+        quiet: Quiet = False,
         **options: Any,
     ) -> int:
         def work() -> None:
