@@ -91,7 +91,7 @@ def strip(axis: Axes, times: np.ndarray, values: np.ndarray, beats: Beats) -> No
     for index in np.flatnonzero(inside).tolist():
         at, anomalous = beats.seconds[index], beats.anomalous[index] == 1
         if anomalous:
-            axis.axvspan(at - 0.25, at + 0.45, color=ANOMALOUS, alpha=0.12)
+            axis.axvspan(at - 0.25, at + 0.35, color=ANOMALOUS, alpha=0.12)
         colour = ANOMALOUS if anomalous else NORMAL
         axis.text(at, top, f"{beats.score[index]:.1f}", color=colour, ha="center", fontsize=8)
     axis.set(xlim=(times[0], times[-1]), ylabel="mV", ylim=(None, top + 0.15 * np.ptp(values)))
