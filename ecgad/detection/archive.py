@@ -67,7 +67,8 @@ def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) ->
     files.remove_abandoned(job.folder)
     calls = [(of, job, path, len(found) == 1) for of in found]
     outcomes = []
-    for outcome in in_order(judge, calls, jobs):
+    judged = in_order(judge, calls, jobs)
+    for outcome in judged if len(found) == 1 else console.counted(judged, len(found), "recordings"):
         outcomes.append(outcome)
         if outcome.error is not None and len(found) > 1:
             console.say(f"{outcome.name}: {outcome.error}")
