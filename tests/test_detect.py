@@ -176,10 +176,13 @@ def test_what_results_depend_on_is_noticed(
     assert script(COMMAND, "detect", *call).code == 4
     (tmp_path / "a.ecgad.edf").write_bytes(b"of an EDF file of the same name, earlier")
     known = json.loads((tmp_path / "a.json").read_text())
-    (tmp_path / "a.json").write_text(json.dumps({**known, "files": ["a.ecgad.edf", "../x"]}))
+    (tmp_path.parent / "x.json").write_text("of somebody else")
+    listed = ["a.ecgad.edf", "../x.json"]
+    (tmp_path / "a.json").write_text(json.dumps({**known, "files": listed}))
     (third,) = detect(*call, "--overwrite")["recordings"]
     assert third["beats"] == 2
     assert not (tmp_path / "a.ecgad.edf").exists()
+    assert (tmp_path.parent / "x.json").exists()
 
 
 def test_annotated_beats_are_scored_as_in_an_evaluation(

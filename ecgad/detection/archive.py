@@ -121,9 +121,8 @@ def _judge(found: Found, job: Job, detector: Detector, about: dict[str, Any]) ->
     done = _done(paths, made_by, job.overwrite)
     if done is not None:
         return Outcome(found.name, done, skipped=True)
-    for name in _earlier(paths[-1]):
-        if (path := job.folder / name) not in paths:
-            path.unlink(missing_ok=True)
+    for path in _stale(paths, job.folder, found.name):
+        path.unlink(missing_ok=True)
     # Whoever finds files beside it knows whose they are, should this be interrupted.
     files.save_json(paths[-1], {UNFINISHED: True, "made_by": made_by})
     summary = {
@@ -187,13 +186,17 @@ def _summary(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _earlier(path: Path) -> list[str]:
-    """List the files that an earlier summary of this command names."""
-    summary = _summary(path)
-    names = summary.get("files") if "made_by" in summary else None
-    if not isinstance(names, list):
+def _stale(paths: list[Path], folder: Path, name: str) -> list[Path]:
+    """List what an earlier call wrote of a recording of this name, and this one does not.
+
+    A summary may have been edited: no other files than these are looked for.
+    """
+    summary = _summary(paths[-1])
+    listed = summary.get("files") if "made_by" in summary else None
+    if not isinstance(listed, list):
         return []
-    return [name for name in map(str, names) if name.endswith(outputs.KINDS)]
+    ours = [folder / f"{name}{kind}" for kind in outputs.KINDS if f"{name}{kind}" in listed]
+    return [path for path in ours if path not in paths]
 
 
 @functools.cache
