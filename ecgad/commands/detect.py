@@ -78,20 +78,18 @@ def detect(
 
         from ecgad.detection.archive import Job, Outcome, run
         from ecgad.detection.whole import Wanted
-        from ecgad.recordings.find import find_recordings
+        from ecgad.recordings.find import distinct, found_at
         from ecgad.runtime.console import Console
 
         if output.exists() and not output.is_dir():
             raise ConfigError(f"--output {output} is a file; name a folder")
-        found, lost = [], []
+        there, lost = [], []
         for path in recordings:
             try:
-                find_recordings([path], tables=rate is not None)
+                there += found_at(path, tables=rate is not None)
             except FileError as error:
                 lost.append(Outcome(str(path), error=error))
-        there = [path for path in recordings if str(path) not in {of.name for of in lost}]
-        if there:
-            found = find_recordings(there, tables=rate is not None)
+        found = distinct(there)
         job = Job(
             folder=output,
             detector=detector,

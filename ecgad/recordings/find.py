@@ -42,23 +42,32 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def find_recordings(paths: Sequence[Path], tables: bool) -> list[Found]:
-    """Find the recordings that paths name, in their order; those of a folder by name.
+    """Find the recordings that paths name, as `found_at` and `distinct` say."""
+    return distinct([found for path in paths for found in found_at(path, tables)])
+
+
+def found_at(path: Path, tables: bool) -> list[Found]:
+    """Find the recordings that a path names; those of a folder by name.
 
     A path is a record with or without suffix, an EDF file, a table, or a folder, in which all are
     sought. tables: whether the user has said what rate and unit tables have: only then a folder is
     searched for them, and for nothing else, as many lie beside records and are none. Raises
-    FileError where there is nothing, ConfigError where two recordings have one name.
+    FileError where there is nothing.
     """
+    return _in_folder(path, tables) if path.is_dir() else [_named(path)]
+
+
+def distinct(recordings: Sequence[Found]) -> list[Found]:
+    """Return recordings once each. Raises ConfigError where two of them have one name."""
     by_name: dict[str, Found] = {}
-    for path in paths:
-        for found in _in_folder(path, tables) if path.is_dir() else [_named(path)]:
-            other = by_name.setdefault(found.name, found)
-            if other is not found and other.path.resolve() != found.path.resolve():
-                raise ConfigError(
-                    f"{other.path} and {found.path} are both called {found.name}, and so would be "
-                    f"what is written of them; rename one, or give them one at a time, into "
-                    f"folders of their own (--output)"
-                )
+    for found in recordings:
+        other = by_name.setdefault(found.name, found)
+        if other is not found and other.path.resolve() != found.path.resolve():
+            raise ConfigError(
+                f"{other.path} and {found.path} are both called {found.name}, and so would be "
+                f"what is written of them; rename one, or give them one at a time, into "
+                f"folders of their own (--output)"
+            )
     return list(by_name.values())
 
 
