@@ -29,6 +29,7 @@ IMPORTS = {
     "runtime": "errors",
     "config": "errors",
     "models": "errors",
+    "pages": "",
     "recordings": "errors",
     "processing": "recordings config errors",
     "data": "processing recordings config runtime errors",
@@ -38,8 +39,8 @@ IMPORTS = {
     "evaluation": "scoring experiment data processing config",
     "artifacts": "scoring training experiment data models config runtime errors",
     "report": "artifacts evaluation scoring training experiment data models runtime",
-    "detection": "artifacts scoring training data processing recordings models config runtime "
-    "errors",
+    "detection": "artifacts scoring training data processing recordings models config "
+    "runtime errors",
     "__init__": "detection",
     "commands": "detection artifacts recordings experiment runtime errors",
     "__main__": "__init__ commands",
