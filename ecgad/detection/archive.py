@@ -132,7 +132,7 @@ def _judge(found: Found, job: Job, detector: Detector, about: dict[str, Any]) ->
         "notice": NOTICE,
         "made_by": made_by,
     }
-    outputs.save(job.folder, findings, summary, found.format == "WFDB", edf)
+    outputs.save(job.folder, findings, reader, summary)
     return Outcome(found.name, summary)
 
 
@@ -211,16 +211,30 @@ def _about(detector: Detector, path: Path) -> dict[str, Any]:
     """Say what a detector is, what its threshold promises and how good it was found to be."""
     assert detector.threshold is not None
     known = detector.metadata
-    measured = known.get("measured_on") or {}
+    trained, measured = known.get("trained_on") or {}, known.get("measured_on") or {}
     metrics = measured.get("metrics") or {}
     return {
         "name": known.get("name", path.name),
         "sha256": _digest(path),
         "threshold": detector.threshold.value,
         "promise": f"threshold by {provenance(vars(detector.threshold))}",
+        "trained_on": _beats_words(trained, "train"),
+        "measured_on": _beats_words(measured, "test"),
         "measured": {name: metrics.get(name) for name in MEASURED} if metrics else None,
         "look_ahead_seconds": LOOK_AHEAD,
     }
+
+
+def _beats_words(known: dict[str, Any], split: str) -> str | None:
+    """Say on which beats a detector was made, or measured; None where it does not say."""
+    of_split = known.get(split)
+    if not of_split:
+        return None
+    words = f"{of_split['beats']:,} beats"
+    if records := of_split.get("records"):
+        words += f" of {len(records)} records"
+    database = (known.get("settings") or {}).get("database")
+    return f"{words} ({database or known['source']})"
 
 
 def _digest(path: Path) -> str:

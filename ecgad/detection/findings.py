@@ -1,5 +1,6 @@
 """What a detector has found in a recording, in words and figures that a person can use."""
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
@@ -12,8 +13,8 @@ from ecgad.scoring.parts import PARTS
 # How much earlier or later than usual a beat has to come for that to be worth a word.
 EARLY, LATE = 0.9, 1.25
 MINUTE = 60.0
-# s of a minute that RR intervals have to cover, for a heart rate over that minute.
-COVERED = 30.0
+# The share of a step of time that RR intervals have to cover, for a heart rate over it.
+COVERED = 0.5
 KINDS = {1: "single", 2: "couplet"}
 
 
@@ -21,7 +22,8 @@ KINDS = {1: "single", 2: "couplet"}
 class Findings:
     """The beats of a recording with their verdicts, and where it could not be read.
 
-    lead: which one was judged; channel: its number among the signals of the file. first, n_samples:
+    lead: which one was judged; channel: its number among the signals of the file; judged: of those
+    judged, their indices among the leads of the recording's reader. first, n_samples:
     the stretch that was looked at, in samples of the recording. start: when the recording's first
     sample was taken. unreadable: stretches [start, stop), in samples. usual_shares: of the error by
     the part of a beat, of normal beats; None where not known.
@@ -30,6 +32,7 @@ class Findings:
     name: str
     lead: str
     channel: int
+    judged: tuple[int, ...]
     sampling_rate: float
     first: int
     n_samples: int
@@ -89,15 +92,25 @@ class Findings:
             if anomalous[start]
         ]
 
-    def heart_rates(self) -> np.ndarray:
-        """Return the heart rate over each minute that is known well enough, in beats a minute."""
+    def steps(self, step: float) -> np.ndarray:
+        """Return in which step of time each beat lies, int64, from 0. step: in seconds."""
+        since = self.seconds - self.first / self.sampling_rate
+        return (since // step).astype(np.int64)
+
+    def heart_rates(self, step: float = MINUTE) -> np.ndarray:
+        """Return the heart rate over each step of time, in beats a minute.
+
+        step: in seconds. NaN where RR intervals do not cover enough of it.
+        """
+        length = self.n_samples / self.sampling_rate
+        n_steps = max(1, math.ceil(length / step))
         there = ~np.isnan(self.beats.rr)
-        rr = self.beats.rr[there].astype(float)
-        minutes = ((self.seconds[there] - self.first / self.sampling_rate) // MINUTE).astype(int)
-        total, n_intervals = np.bincount(minutes, rr), np.bincount(minutes)
+        steps = self.steps(step)[there]
+        total = np.bincount(steps, self.beats.rr[there].astype(float), n_steps)
+        n_intervals = np.bincount(steps, minlength=n_steps)
         # A recording may be shorter than that.
-        enough = total >= min(COVERED, self.n_samples / self.sampling_rate / 2)
-        return MINUTE * n_intervals[enough] / np.maximum(total[enough], 1e-9)
+        enough = total >= min(COVERED * step, length / 2)
+        return np.where(enough, 60 * n_intervals / np.maximum(total, 1e-9), np.nan)
 
     def summary(self) -> dict[str, Any]:
         """Return the figures that a person asks for first, as plain values."""
@@ -106,6 +119,7 @@ class Findings:
         lost = sum(stop - start for start, stop in self.unreadable)
         readable = 1 - lost / self.n_samples if self.n_samples else 0.0
         rates = self.heart_rates()
+        rates = rates[~np.isnan(rates)]
         lengths = np.array([stop - start for start, stop in events], int)
         hours = duration * readable / 3600
         return {

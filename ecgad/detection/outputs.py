@@ -14,16 +14,19 @@ import numpy as np
 from ecgad.artifacts import files
 from ecgad.detection.findings import Findings, kind_of
 from ecgad.detection.live import JudgedBeats
+from ecgad.detection.recording_page import recording_page
 from ecgad.errors import ConfigError
 from ecgad.recordings.annotations import annotation_bytes
+from ecgad.recordings.reader import Reader
 from ecgad.scoring.parts import PARTS
 
 # What follows the name of a recording. The last says that all are there.
 ANNOTATIONS, BEATS, EVENTS, SUMMARY = ".ecgad", ".beats.csv", ".events.csv", ".json"
 EDF_ANNOTATIONS = ".ecgad.edf"
+PAGE = ".html"
 # Beats whose text is made at a time.
 AT_ONCE = 10_000
-KINDS = (ANNOTATIONS, BEATS, EVENTS, EDF_ANNOTATIONS, SUMMARY)
+KINDS = (ANNOTATIONS, BEATS, EVENTS, EDF_ANNOTATIONS, PAGE, SUMMARY)
 # Of annotations `~`: that nothing can be read from there on, and that it can again.
 UNREADABLE, READABLE = 0x30, 0
 NORMAL_BEAT, ANOMALOUS_BEAT, NOISE = "N", "Q", "~"
@@ -44,26 +47,24 @@ EVENT_COLUMNS = [
 
 def paths_of(folder: Path, name: str, edf: bool) -> list[Path]:
     """List the files of a recording, the summary last."""
-    kinds = [ANNOTATIONS, BEATS, EVENTS, *([EDF_ANNOTATIONS] if edf else []), SUMMARY]
+    kinds = [ANNOTATIONS, BEATS, EVENTS, *([EDF_ANNOTATIONS] if edf else []), PAGE, SUMMARY]
     return [folder / f"{name}{kind}" for kind in kinds]
 
 
-def save(
-    folder: Path, findings: Findings, summary: dict[str, Any], header: bool, edf: bool
-) -> None:
-    """Write all files of a recording, the summary last.
-
-    header: whether a WFDB header says the sampling rate. edf: whether to write annotations in that
-    format as well.
+def save(folder: Path, findings: Findings, reader: Reader, summary: dict[str, Any]) -> None:
+    """Write all files of a recording, the summary last. Raises FileError where the recording
+    cannot be read again.
     """
     name, reasons = findings.name, findings.reasons()
     content: dict[str, Iterable[bytes]] = {
-        ANNOTATIONS: _annotations(findings, header),
+        # A WFDB header says the sampling rate.
+        ANNOTATIONS: _annotations(findings, header=reader.format == "WFDB"),
         BEATS: _beats(findings, reasons),
         EVENTS: _events(findings, reasons),
     }
-    if edf:
+    if reader.format == "EDF":
         content[EDF_ANNOTATIONS] = [_edf(findings, reasons)]
+    content[PAGE] = (piece.encode() for piece in recording_page(findings, reader, summary, reasons))
     for kind, pieces in content.items():
         with files.written(folder / f"{name}{kind}") as file:
             file.writelines(pieces)

@@ -72,6 +72,7 @@ def detect(detector: Detector, reader: Reader, wanted: Wanted) -> Findings:
         name=reader.name,
         lead=", ".join(reader.lead_names[index] for index in judged),
         channel=reader.channel(judged[0]),
+        judged=tuple(judged),
         sampling_rate=rate,
         first=first,
         n_samples=stop - first,

@@ -1,0 +1,383 @@
+"""The page of a recording: what was found, to look at."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ecgad.detection.course import course_of
+from ecgad.detection.findings import Findings
+from ecgad.detection.whole import STRETCH
+from ecgad.pages.page import NOTICE, page, table
+from ecgad.recordings.lead_names import is_ecg
+from ecgad.recordings.reader import Reader
+
+STYLES = ("recording.css",)
+SCRIPTS = ("ecg.js", "course.js", "events.js", "viewer.js", "recording.js")
+# s; up to here the whole ECG is on the page, beyond it the strips of events.
+CONTINUOUS = 3600.0
+STRIP = 10.0
+# Leads that are drawn: those judged, and one beside it.
+LEADS = 2
+# What the ECG is drawn from: steps in mV, and about so many samples a second.
+VOLTAGE_STEP, DRAWN_RATE = 0.005, 250.0
+MISSING = -(2**15)
+# The largest that the ECG may be, in bytes as deflated: a page of 10 MB with all else. A sample
+# takes about so many bytes.
+LARGEST_ECG, BYTES_A_SAMPLE = 5_600_000, 0.9
+# Events that are listed.
+MOST_EVENTS = 20_000
+# The usual beat: seconds around the R peak, and of how many normal beats it is the middle.
+BEFORE_R, AFTER_R, N_USUAL = 0.3, 0.4, 200
+USUAL_QUANTILES = (0.05, 0.5, 0.95)
+
+
+def recording_page(
+    findings: Findings, reader: Reader, summary: dict[str, Any], reasons: Sequence[str]
+) -> Iterator[str]:
+    """Give the page of a recording piece by piece.
+
+    reader: of the same recording; it is read again. summary: as in NAME.json. reasons: of each
+    beat. Raises FileError where the recording cannot be read any more.
+    """
+    leads = _drawn_leads(findings, reader)
+    events = _Events(findings)
+    drawing = _Drawing(findings, reader, leads)
+    pieces, ecg = drawing.pieces(events)
+    shown = np.zeros(len(findings.beats), bool)
+    for start, stop in pieces:
+        first, last = np.searchsorted(findings.beats.samples, (start, stop))
+        shown[first:last] = True
+    words: dict[str, int] = {}
+    data = {
+        "name": findings.name,
+        "leads": [reader.lead_names[lead] for lead in leads],
+        "first": _rounded(findings.first / findings.sampling_rate),
+        "seconds": _rounded(findings.n_samples / findings.sampling_rate),
+        "clock": _clock(findings),
+        "threshold": summary["detector"]["threshold"],
+        "course": _course(findings),
+        "unreadable": summary["unreadable"],
+        "events": events.columns(reasons, words),
+        "beats": _beats(findings, np.flatnonzero(shown), reasons, words),
+        "reasons": list(words),
+        "ecg": {
+            "rate": drawing.rate,
+            "step": VOLTAGE_STEP,
+            "pieces": [
+                [_rounded(start / findings.sampling_rate), drawing.length(start, stop)]
+                for start, stop in pieces
+            ],
+        },
+        "continuous": drawing.continuous,
+        "usual": drawing.usual_beat(),
+    }
+    yield from page(
+        f"{findings.name}: ECG anomalies",
+        _body(findings, summary, drawing.continuous),
+        STYLES,
+        SCRIPTS,
+        data,
+        {"ecg": ecg},
+    )
+
+
+def _drawn_leads(findings: Findings, reader: Reader) -> list[int]:
+    """Return the leads that are drawn, the judged ones first."""
+    others = [
+        index
+        for index, name in enumerate(reader.lead_names)
+        if is_ecg(name) and index not in findings.judged
+    ]
+    return [*findings.judged, *others][: max(LEADS, len(findings.judged))]
+
+
+class _Events:
+    """Events of a recording, the most anomalous first: arrays (n_events,) of indices of beats.
+
+    first, last, peak: the first beat of each, the last and that with the highest score.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        beats = findings.beats
+        found = findings.events()
+        peaks = np.array([a + int(beats.scores[a:b].argmax()) for a, b in found], np.int64)
+        order = np.argsort(-beats.scores[peaks], kind="stable") if found else peaks
+        self.findings = findings
+        self.n_all = len(found)
+        order = order[:MOST_EVENTS]
+        self.peak = peaks[order]
+        self.first = np.array([a for a, _ in found], np.int64)[order]
+        self.last = np.array([b - 1 for _, b in found], np.int64)[order]
+
+    def strip_centres(self) -> np.ndarray:
+        """Return where the strip of each event has its centre, in samples."""
+        samples, rate = self.findings.beats.samples, self.findings.sampling_rate
+        first, last = samples[self.first], samples[self.last]
+        # A long run does not fit.
+        fits = last - first <= 0.8 * STRIP * rate
+        return np.where(fits, (first + last) // 2, samples[self.peak])
+
+    def columns(self, reasons: Sequence[str], words: dict[str, int]) -> dict[str, Any]:
+        """Return the events as columns. words: gets the reasons, each with its number."""
+        beats, seconds = self.findings.beats, self.findings.seconds
+        return {
+            "all": self.n_all,
+            "first": _list(seconds[self.first], 3),
+            "last": _list(seconds[self.last], 3),
+            "beats": (self.last - self.first + 1).tolist(),
+            "peak": _list(seconds[self.peak], 3),
+            "centre": _list(self.strip_centres() / self.findings.sampling_rate, 3),
+            "score": _significant(beats.scores[self.peak]),
+            "reason": [words.setdefault(reasons[i], len(words)) for i in self.peak.tolist()],
+        }
+
+
+class _Drawing:
+    """The ECG as it is drawn: fewer samples, whole steps of voltage."""
+
+    def __init__(self, findings: Findings, reader: Reader, leads: Sequence[int]) -> None:
+        self.findings, self.reader, self.leads = findings, reader, list(leads)
+        # Means of so many samples.
+        self.every = max(1, round(findings.sampling_rate / DRAWN_RATE))
+        self.rate = findings.sampling_rate / self.every
+        self.continuous = findings.n_samples <= CONTINUOUS * findings.sampling_rate
+
+    def length(self, start: int, stop: int) -> int:
+        """Return how many samples are drawn of a stretch."""
+        return (stop - start) // self.every
+
+    def pieces(self, events: _Events) -> tuple[list[tuple[int, int]], bytes]:
+        """Return the stretches that are drawn, in samples, and their ECG, deflated."""
+        if self.continuous:
+            first = self.findings.first
+            stretches = [(first, first + self.findings.n_samples)]
+            return stretches, self._deflated(stretches)
+        n_events = len(events.peak)
+        while True:
+            stretches = self._strips(events.strip_centres()[:n_events])
+            n_samples = sum(self.length(*of) for of in stretches) * len(self.leads)
+            share = LARGEST_ECG / max(1.0, n_samples * BYTES_A_SAMPLE)
+            if share >= 1:
+                ecg = self._deflated(stretches)
+                if len(ecg) <= LARGEST_ECG:
+                    return stretches, ecg
+                share = LARGEST_ECG / len(ecg)
+            n_events = int(n_events * min(share, 1) * 0.97)
+
+    def _strips(self, centres: np.ndarray) -> list[tuple[int, int]]:
+        """Return the strips around these samples in time, joined where they overlap."""
+        first, stop = self.findings.first, self.findings.first + self.findings.n_samples
+        width = round(STRIP * self.findings.sampling_rate) // self.every * self.every
+        found: list[tuple[int, int]] = []
+        for start in np.clip(np.sort(centres) - width // 2, first, stop - width).tolist():
+            # On one grid of means, wherever the strip begins.
+            begin = start - (start - first) % self.every
+            if found and begin <= found[-1][1]:
+                found[-1] = found[-1][0], begin + width
+            else:
+                found.append((begin, begin + width))
+        return found
+
+    def _deflated(self, stretches: Sequence[tuple[int, int]]) -> bytes:
+        """Return the differences from sample to sample, int16 modulo 2**16, lead after lead."""
+        deflate = zlib.compressobj(6)
+        parts = []
+        for stretch in stretches:
+            ecg = self._read(*stretch)
+            differences = np.diff(ecg, axis=1, prepend=np.int16(0)).astype("<i2")
+            parts.append(deflate.compress(differences.tobytes()))
+        parts.append(deflate.flush())
+        return b"".join(parts)
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
+        """Read a stretch as it is drawn, int16 (n_leads, n_samples), MISSING where there is none."""
+        ecg = np.empty((len(self.leads), self.length(start, stop)), np.int16)
+        size = max(1, round(STRETCH * self.rate))
+        for begin in range(0, ecg.shape[1], size):
+            end = min(begin + size, ecg.shape[1])
+            values = self.reader.read(
+                self.leads, start + begin * self.every, start + end * self.every
+            )
+            means = values.reshape(len(self.leads), end - begin, self.every).mean(axis=2)
+            steps = np.clip(np.rint(means / VOLTAGE_STEP), -(2**15) + 1, 2**15 - 1)
+            ecg[:, begin:end] = np.where(np.isnan(steps), MISSING, steps)
+        return ecg
+
+    def usual_beat(self) -> dict[str, Any] | None:
+        """Return the middle of the patient's normal beats in each drawn lead, in mV.
+
+        None where there is none. Each beat less its own median: the baseline wanders.
+        """
+        samples = self.findings.beats.samples[self.findings.beats.verdicts == 0]
+        rate, first = self.findings.sampling_rate, self.findings.first
+        before = round(BEFORE_R * self.rate) * self.every
+        after = round(AFTER_R * self.rate) * self.every
+        within = (samples - before >= first) & (
+            samples + after <= first + self.findings.n_samples
+        )
+        samples = samples[within]
+        if not len(samples):
+            return None
+        some = np.unique(np.linspace(0, len(samples) - 1, N_USUAL).round().astype(int))
+        beats = np.stack([self._read(at - before, at + after) for at in samples[some].tolist()])
+        values = np.where(beats == MISSING, np.nan, beats * VOLTAGE_STEP)
+        complete = ~np.isnan(values).any(axis=(1, 2))
+        if not complete.any():
+            return None
+        values = values[complete]
+        values -= np.median(values, axis=2, keepdims=True)
+        low, middle, high = np.quantile(values, USUAL_QUANTILES, axis=0)
+        return {
+            "before": before / rate,
+            "beats": int(complete.sum()),
+            "low": [_list(lead, 3) for lead in low],
+            "middle": [_list(lead, 3) for lead in middle],
+            "high": [_list(lead, 3) for lead in high],
+        }
+
+
+def _course(findings: Findings) -> dict[str, Any]:
+    course = course_of(findings)
+    return {
+        "step": course.step,
+        "heart_rate": _list(course.heart_rate, 1),
+        "lowest": _list(course.lowest, 1),
+        "highest": _list(course.highest, 1),
+        "score": _significant(course.score),
+        "highest_score": _significant(course.highest_score),
+        "anomalous": _list(course.anomalous, 2),
+        "judged": course.judged.astype(int).tolist(),
+    }
+
+
+def _beats(
+    findings: Findings, shown: np.ndarray, reasons: Sequence[str], words: dict[str, int]
+) -> dict[str, Any]:
+    """Return the beats whose ECG is drawn, as columns."""
+    beats = findings.beats
+    return {
+        "at": _list(findings.seconds[shown], 3),
+        "rr": _list(beats.rr[shown], 3),
+        "score": _significant(beats.scores[shown]),
+        "verdict": beats.verdicts[shown].tolist(),
+        "reason": [words.setdefault(reasons[index], len(words)) for index in shown.tolist()],
+    }
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 4)
+
+
+def _list(values: np.ndarray, decimals: int) -> list[float | None]:
+    """Return numbers for JSON; None where there is none."""
+    rounded = np.round(values.astype(float), decimals).tolist()
+    return [None if value != value else value for value in rounded]
+
+
+def _significant(values: np.ndarray) -> list[float | None]:
+    return [None if value != value else float(f"{value:.4g}") for value in values.tolist()]
+
+
+def _clock(findings: Findings) -> float | None:
+    """Return the time of day of the recording's first sample, in seconds; None if not known."""
+    start = findings.start
+    if start is None:
+        return None
+    return start.hour * 3600 + start.minute * 60 + start.second + start.microsecond / 1e6
+
+
+def _body(findings: Findings, summary: dict[str, Any], continuous: bool) -> str:
+    """Return what the page says without its scripts."""
+    name, detector = escape(findings.name), summary["detector"]
+    start = findings.start
+    told = "" if start is None else f", begun {_start_words(start)}"
+    lead = (
+        f"{_length_words(summary['seconds'])} of ECG{told}, judged in lead "
+        f"{escape(findings.lead)} at {findings.sampling_rate:g} Hz."
+    )
+    parts = [f"<header><h1>{name}</h1>\n<p>{lead} {NOTICE}</p></header>", _figures(summary)]
+    contents = [("course", "Course"), ("events", "Events")]
+    if continuous:
+        contents.insert(1, ("ecg-view", "ECG"))
+    contents.append(("detector", "Detector"))
+    links = " · ".join(f'<a href="#{anchor}">{words}</a>' for anchor, words in contents)
+    parts.append(f'<nav aria-label="Contents" class="screen"><p>{links}</p></nav>')
+    parts.append(
+        '<noscript><p class="note">The pictures of this page are drawn by JavaScript, which is '
+        "switched off. The figures above and below need none, and the tables beside this file "
+        "hold every beat.</p></noscript>"
+    )
+    parts.append('<section id="course" aria-labelledby="course-title"></section>')
+    if continuous:
+        parts.append('<section id="ecg-view" aria-labelledby="ecg-title"></section>')
+    parts.append('<section id="events" aria-labelledby="events-title"></section>')
+    parts.append(_detector(detector))
+    return "\n".join(parts)
+
+
+def _figures(summary: dict[str, Any]) -> str:
+    rates, events = summary["heart_rate"], summary["events"]
+    share = summary["anomalous"] / summary["judged"] if summary["judged"] else 0.0
+    shown = [
+        (f"{summary['anomalous']:,}", f"anomalous of {summary['judged']:,} judged beats"),
+        (f"{share:.1%}", "of judged beats anomalous"),
+        (f"{events['all']:,}", _event_words(events)),
+        (_rate(rates["median"]), f"beats a minute; {_rate(rates['lowest'])} to "
+         f"{_rate(rates['highest'])}, minute by minute"),
+        (f"{summary['share_readable']:.1%}", "of the recording readable"),
+    ]
+    items = "".join(f"<li><strong>{a}</strong><span>{b}</span></li>" for a, b in shown)
+    return f'<ul class="figures">{items}</ul>'
+
+
+def _event_words(events: dict[str, Any]) -> str:
+    kinds = f"{events['single']:,} single, {events['couplet']:,} couplets, {events['run']:,} runs"
+    return f"events: {kinds}"
+
+
+def _rate(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
+def _length_words(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"
+
+
+def _start_words(start: Any) -> str:
+    return f"{start:%Y-%m-%d %H:%M:%S}" if isinstance(start, datetime) else f"at {start:%H:%M:%S}"
+
+
+def _detector(about: dict[str, Any]) -> str:
+    """Say which detector it was, what its threshold promises, and what it was measured on."""
+    rows = [
+        ("detector", about["name"]),
+        ("threshold", f"{about['threshold']:.4g}: a beat with a higher score is anomalous"),
+        ("promise", about["promise"]),
+        ("trained on", about["trained_on"] or "not known"),
+        ("measured on", about["measured_on"] or "not known"),
+        ("checksum (SHA-256)", about["sha256"]),
+    ]
+    parts = [
+        '<section id="detector" aria-labelledby="detector-title">',
+        '<h2 id="detector-title">The detector</h2>',
+        table((), rows).replace("<table>", '<table class="words">'),
+    ]
+    if about["measured"] is not None:
+        measured = [(name.replace("_", " "), f"{v:.3f}") for name, v in about["measured"].items()]
+        parts.append(
+            table(("its test beats, by beat", ""), measured, "Measured when it was made")
+        )
+    parts.append(
+        "<p>It was trained on normal beats alone, and finds what differs from them; it names no "
+        "rhythm and no disease. A share of normal beats is called anomalous by design, and some "
+        "anomalous ones are missed.</p></section>"
+    )
+    return "\n".join(parts)
