@@ -2,12 +2,14 @@
 
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Tiny networks gain nothing from threads, and lose much where other processes have the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -17,6 +19,9 @@ import pytest
 import wfdb
 
 from tests.helpers import RATE, Save, easy_recording
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 REPOSITORY = Path(__file__).parent.parent
 SMOKE = REPOSITORY / "configs" / "smoke.yaml"
@@ -192,3 +197,48 @@ def ptbdb() -> Path:
 def svdb() -> Path:
     """The folder of real records of the supraventricular database."""
     return real_data("svdb/800.hea")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """A real browser without a window; skips the test where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.skip("no Chromium: install Debian's package chromium, or set CHROMIUM to its path")
+    with sync_playwright() as playwright:
+        # As root it has no sandbox of its own. It shall not look for updates.
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+        arguments += ["--disable-background-networking", "--disable-component-update"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture
+def look(browser: "Browser") -> Iterator[Open]:
+    """Open a file as a page, which may ask for nothing and has to run without an error."""
+    asked: list[str] = []
+    errors: list[str] = []
+    contexts = []
+
+    def open_page(path: Path, width: int = 1280, **options: Any) -> "Page":
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(5000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+    assert len(asked) == len(contexts), asked

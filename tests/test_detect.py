@@ -110,7 +110,7 @@ def test_what_is_done_is_skipped_and_what_is_others_is_kept(
     first = detect(folder, "-o", out)
     assert [of["recording"] for of in first["recordings"]] == ["a", "b"]
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert len(before) == 8
+    assert len(before) == 10
     again = script(COMMAND, "detect", folder, "-o", out)
     assert again.code == 0
     assert "a is done already" in again.stderr
@@ -349,7 +349,7 @@ def findings(verdicts: list[int], **known: Any) -> Findings:
         shares=known.pop("shares", np.full((n_beats, 3), 1 / 3, np.float32)),
         left_out=np.zeros(n_beats, np.int8),
     )
-    return Findings("x", "II", 0, 125.0, 0, 100 * (n_beats + 2), None, beats,
+    return Findings("x", "II", 0, (0,), 125.0, 0, 100 * (n_beats + 2), None, beats,
                     known.pop("unreadable", []), (0.25, 0.5, 0.25))  # fmt: skip
 
 

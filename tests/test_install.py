@@ -51,11 +51,16 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_wheel_holds_every_module_and_config_and_the_detector(wheel: Path) -> None:
+def test_the_wheel_holds_every_module_config_and_page_and_the_detector(wheel: Path) -> None:
     there = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     modules = {str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("ecgad/**/*.py")}
     configs = {f"ecgad/configs/{path.name}" for path in REPOSITORY.glob("configs/*.yaml")}
-    assert there == modules | configs | {"ecgad/detection/recordings.onnx"}
+    pages = {
+        str(path.relative_to(REPOSITORY))
+        for kind in ("css", "js")
+        for path in REPOSITORY.glob(f"ecgad/pages/*.{kind}")
+    }
+    assert there == modules | configs | pages | {"ecgad/detection/recordings.onnx"}
 
 
 def test_the_scripts_need_what_a_detector_needs_and_what_training_does() -> None:

@@ -23,7 +23,7 @@ from ecgad.recordings.open import open_recording
 from ecgad.recordings.reader import Reader
 from ecgad.runtime.console import Console
 from ecgad.runtime.workers import in_order
-from ecgad.scoring.thresholds import provenance
+from ecgad.scoring.thresholds import Threshold, provenance
 
 # The detector that comes with the package.
 OWN = "recordings.onnx"
@@ -217,15 +217,20 @@ def _about(detector: Detector, path: Path) -> dict[str, Any]:
         "name": known.get("name", path.name),
         "sha256": _digest(path),
         "threshold": detector.threshold.value,
-        "promise": f"threshold by {provenance(vars(detector.threshold))}",
-        "trained_on": _beats_words(trained, "train"),
-        "measured_on": _beats_words(measured, "test"),
+        "promise": _promise(detector.threshold),
+        "trained_on": _beats_words(trained, "train", trained),
+        "measured_on": _beats_words(measured, "test", trained),
         "measured": {name: metrics.get(name) for name in MEASURED} if metrics else None,
         "look_ahead_seconds": LOOK_AHEAD,
     }
 
 
-def _beats_words(known: dict[str, Any], split: str) -> str | None:
+def _promise(threshold: Threshold) -> str:
+    words = f"threshold by {provenance(vars(threshold))}"
+    return words if threshold.split is None else f"{words}; {threshold.n_above} of them lay above"
+
+
+def _beats_words(known: dict[str, Any], split: str, trained: dict[str, Any]) -> str | None:
     """Say on which beats a detector was made, or measured; None where it does not say."""
     of_split = known.get(split)
     if not of_split:
@@ -233,7 +238,7 @@ def _beats_words(known: dict[str, Any], split: str) -> str | None:
     words = f"{of_split['beats']:,} beats"
     if records := of_split.get("records"):
         words += f" of {len(records)} records"
-    database = (known.get("settings") or {}).get("database")
+    database = (trained.get("settings") or {}).get("database")
     return f"{words} ({database or known['source']})"
 
 

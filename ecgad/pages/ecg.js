@@ -11,21 +11,26 @@ const SCALE_MM = 5; // below it, for times
 const LEAST = { above: 1.2, below: 0.8 };
 const MOST = { above: 3.2, below: 2.4 };
 
-// Samples of several leads in pieces, whose bytes hold differences, lead after lead.
+// Samples of several leads in pieces. The bytes hold differences from sample to sample, lead after
+// lead, their sign in the lowest bit: first the lower bytes of all, then the upper ones.
 class Ecg {
   constructor(about, leads, buffer) {
     this.rate = about.rate;
     this.step = about.step;
     this.leads = leads;
-    const values = new Int16Array(buffer);
+    const bytes = new Uint8Array(buffer);
+    const upper = bytes.length / 2;
     let at = 0;
     this.pieces = about.pieces.map(([start, length]) => {
       const ofLeads = leads.map(() => {
-        const ofLead = values.subarray(at, at + length);
-        // A sum of 16 bits that runs over comes back: differences may.
-        for (let i = 1; i < length; i++) ofLead[i] += ofLead[i - 1];
-        at += length;
-        return ofLead;
+        const values = new Int16Array(length);
+        let value = 0;
+        for (let i = 0; i < length; i++, at++) {
+          const code = bytes[at] | (bytes[upper + at] << 8);
+          value += (code >>> 1) ^ -(code & 1);
+          values[i] = value; // of 16 bits, as the differences are
+        }
+        return values;
       });
       return { start, length, leads: ofLeads };
     });
@@ -124,9 +129,10 @@ function shortScore(score) {
 const VERDICTS = { 1: 'anomalous', 0: 'normal', [-1]: 'not judged' };
 
 // Marks above the beats of a stretch: filled triangles are anomalous, open circles normal, dashes
-// not judged; below each its score, where there is room.
-function beatMarks(beats, from, to, x, mm, room) {
+// not judged; below each its score. Without room for scores, the anomalous ones alone.
+function beatMarks(beats, x, mm, room) {
   const group = drawn('g', { class: 'marks', 'aria-hidden': 'true' });
+  let [lastAt, lastLine] = [-Infinity, 0];
   for (const beat of beats) {
     const at = x(beat.at);
     const anomalous = beat.verdict === 1;
@@ -137,11 +143,15 @@ function beatMarks(beats, from, to, x, mm, room) {
       : beat.verdict === 0
         ? drawn('circle', { cx: at, cy: 2.4 * mm, r: 0.9 * mm })
         : drawn('path', { d: `M${at - mm} ${2.4 * mm}h${2 * mm}` });
-    const score = room && beat.score !== null
-      ? drawn('text', { x: at, y: 7 * mm, 'text-anchor': 'middle', 'font-size': 2.7 * mm },
-        shortScore(beat.score))
-      : null;
-    group.append(drawn('g', { class: `mark ${kind}` }, shape, score));
+    const mark = drawn('g', { class: `mark ${kind}` }, shape);
+    group.append(mark);
+    if (!room || beat.score === null) continue;
+    // Scores of beats that are close stand on two lines in turn.
+    lastLine = at - lastAt < 7 * mm ? 1 - lastLine : 0;
+    lastAt = at;
+    mark.append(drawn('text', {
+      x: at, y: (7 + 3 * lastLine) * mm, 'text-anchor': 'middle', 'font-size': 2.7 * mm,
+    }, shortScore(beat.score)));
   }
   return group;
 }
@@ -175,7 +185,7 @@ function paperStrip(ecg, from, to, beats, shaded, label, times) {
       ecg.leads[lead]));
     top += heights[lead];
   });
-  svg.append(beatMarks(beats, from, to, x, 1, true), timeScale(from, to, x, height, 1, times, 2));
+  svg.append(beatMarks(beats, x, 1, true), timeScale(from, to, x, height, 1, times, 2));
   svg.append(drawn('text', {
     class: 'scale', x: width - 1.2, y: height - 1.3, 'text-anchor': 'end', 'font-size': 2.8,
   }, '25 mm/s · 10 mm/mV'));

@@ -49,7 +49,7 @@ class Events {
     }
     const drawable = this.all.filter((event) => this.strip(event)).length;
     if (!continuous && drawable < this.all.length) {
-      words.push(`The ${counted(drawable, 'most anomalous event')} have a strip; for more the page would be too large.`);
+      words.push(`${drawable.toLocaleString('en')} of ${counted(this.all.length, 'event')} have a strip, the most anomalous among them; with more the page would be too large.`);
     }
     if (!events.all) words.push('No beat was found to be anomalous.');
     return words.map((text) => element('p', { class: 'note cut' }, text));

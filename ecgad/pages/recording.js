@@ -14,8 +14,11 @@ async function showRecording() {
   };
   // By the clock where the recording has one, else from its beginning.
   const { clock } = recording;
-  const times = (seconds, decimals = 0) =>
-    duration(clock === null ? seconds : (clock + seconds) % 86400, decimals);
+  const times = (seconds, decimals = 0) => {
+    if (clock === null) return duration(seconds, decimals);
+    const days = Math.floor((clock + seconds) / 86400);
+    return `${days ? `day ${days + 1}, ` : ''}${duration((clock + seconds) % 86400, decimals)}`;
+  };
 
   let viewer = null;
   if (recording.continuous) viewer = new Viewer(byId('ecg-view'), recording, ecg, beats, times);

@@ -3,7 +3,7 @@
 
 const SPANS = [2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
 const FINE = 12; // mm a second: slower than that, the paper has no fine lines
-const ROOM = 34; // px from beat to beat, for a score below each mark
+const ROOM = 20; // px from beat to beat, for a score below each mark
 
 class Viewer {
   constructor(section, recording, ecg, beats, times) {
@@ -119,7 +119,7 @@ class Viewer {
       above += heights[lead];
     });
     const room = beats.length < 2 || this.width / beats.length >= ROOM;
-    svg.append(beatMarks(beats, from, to, x, MM, room),
+    svg.append(beatMarks(beats, x, MM, room),
       timeScale(from, to, x, height, MM, this.times, this.timeStep(perSecond)));
     svg.append(drawn('text', { class: 'scale', x: this.width - 5, y: height - 5, 'text-anchor': 'end', 'font-size': 11 },
       `${number(speed, 3)} mm/s · ${number(GAIN * this.gain, 3)} mm/mV`));
