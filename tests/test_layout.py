@@ -39,7 +39,7 @@ IMPORTS = {
     "evaluation": "scoring experiment data processing config",
     "artifacts": "scoring training experiment data models config runtime errors",
     "report": "artifacts evaluation scoring training experiment data models runtime",
-    "detection": "artifacts scoring training data processing recordings models config "
+    "detection": "pages artifacts scoring training data processing recordings models config "
     "runtime errors",
     "__init__": "detection",
     "commands": "detection artifacts recordings experiment runtime errors",
