@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import wfdb
 
-from ecgad.detection import recording_page
+from ecgad.detection import drawing, recording_page
 from ecgad.detection.archive import load, own_detector
 from ecgad.detection.findings import Findings
 from ecgad.detection.whole import Wanted, detect
@@ -107,7 +107,7 @@ def test_a_page_holds_the_ecg_and_what_was_found(made: Made, mitdb: Path) -> Non
     normal = normal[(normal >= 108) & (normal + 144 <= round(SECONDS * 360))]
     windows = np.stack([record.p_signal[at - 108 : at + 144, 0] for at in normal])
     windows -= np.median(windows, axis=1, keepdims=True)
-    assert len(normal) <= recording_page.N_USUAL
+    assert len(normal) <= drawing.N_USUAL
     assert data["usual"]["beats"] == len(normal)
     assert data["usual"]["middle"][0] == pytest.approx(np.median(windows, axis=0), abs=0.01)
 
@@ -115,8 +115,8 @@ def test_a_page_holds_the_ecg_and_what_was_found(made: Made, mitdb: Path) -> Non
 def test_a_long_recording_has_strips_of_its_most_anomalous_events(
     mitdb: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording_page, "CONTINUOUS", 60.0)
-    monkeypatch.setattr(recording_page, "LARGEST_ECG", 60_000)
+    monkeypatch.setattr(drawing, "CONTINUOUS", 60.0)
+    monkeypatch.setattr(drawing, "LARGEST_ECG", 60_000)
     monkeypatch.setattr(recording_page, "MOST_EVENTS", 200)
     findings, _, text = judged(mitdb / RECORD, 600.0)
     data, pieces = held(text)

@@ -199,7 +199,7 @@ function timeScale(from, to, x, height, mm, times, every) {
     const left = x(at);
     group.append(drawn('path', { d: `M${left} ${height}v${-1.5 * mm}` }));
     // The words on the scale stand at the right.
-    if (left < x(to) - 45 * mm) {
+    if (left < x(to) - 58 * mm) {
       group.append(drawn('text', { x: left + 0.6 * mm, y: height - 1.3 * mm, 'font-size': 2.8 * mm },
         times(at)));
     }
