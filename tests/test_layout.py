@@ -36,7 +36,7 @@ IMPORTS = {
     "experiment": "data config",
     "training": "data models config runtime errors",
     "scoring": "data processing models config runtime errors",
-    "evaluation": "scoring experiment data processing config",
+    "evaluation": "scoring experiment data processing recordings config",
     "artifacts": "scoring training experiment data models config runtime errors",
     "report": "artifacts evaluation scoring training experiment data models runtime",
     "detection": "pages artifacts scoring training data processing recordings models config "

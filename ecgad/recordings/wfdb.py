@@ -1,6 +1,5 @@
 """WFDB records as they lie in a folder, to recordings: headers, leads, beat annotations."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import wfdb
-from wfdb.io import annotation
 
 from ecgad.errors import FileError
+from ecgad.recordings.annotations import read_annotation_file, require_inside, rescaled
 from ecgad.recordings.beat_classes import BEATS
 from ecgad.recordings.find import files_below
 from ecgad.recordings.recording import (
@@ -28,10 +27,6 @@ from ecgad.recordings.recording import (
 
 # Samples that are read at once where all are needed for a checksum.
 BLOCK = 1 << 20
-# Of notes, in annotation files.
-NOTE = 22
-# Seconds past a record's end: the last beat may lie there, later ones are of another record.
-PAST_END = 1.0
 # Formats of signals, each with the bytes that a sample takes; compressed ones take what they take.
 BYTES = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2, "212": 1.5}
 BYTES |= {"310": 4 / 3, "311": 4 / 3, "508": 0, "516": 0, "524": 0}
@@ -349,25 +344,12 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
     counted. Raises FileError where the annotation file is missing or malformed, or of another
     record: an annotation lies PAST_END or more beyond the end.
     """
-    path = header.path
     require_files(header, annotator)
-    try:
-        if not annotation_file(header, annotator).read_bytes().endswith(b"\0\0"):
-            raise ValueError("its end is missing")
-        samples, symbols = _annotations(path, annotator, header.sampling_rate)
-    except Exception as error:
-        raise FileError(
-            f"{path}.{annotator} holds no annotations that can be read ({_reason(error)}); it may "
-            f"be cut short: fetch it again"
-        ) from None
-    end = header.n_samples
-    latest = end + PAST_END * header.sampling_rate
-    if len(samples) and (samples.max() >= latest or samples.min() < 0):
-        wrong = samples.max() if samples.max() >= latest else samples.min()
-        raise FileError(
-            f"record {header.name}: an annotation at sample {wrong} lies beyond the record's "
-            f"{end} samples; does {path.name}.{annotator} belong to it?"
-        )
+    file, end = annotation_file(header, annotator), header.n_samples
+    read = read_annotation_file(file)
+    rate = header.sampling_rate
+    samples, symbols = rescaled(read.samples, read.sampling_rate or rate, rate), read.symbols
+    require_inside(samples, file, header.name, end, rate)
     beats = np.isin(symbols, list(BEATS))
     order = np.argsort(samples[beats], kind="stable")
     samples, symbols = samples[beats][order], symbols[beats][order]
@@ -380,26 +362,6 @@ def read_annotations(header: Header, annotator: str) -> BeatAnnotations:
     }
     kept = inside & new
     return BeatAnnotations(samples[kept], symbols[kept], left_out)
-
-
-def _annotations(path: Path, annotator: str, sampling_rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Read samples, int64 (n,), and symbols (n,) of all annotations.
-
-    By the functions that `wfdb.rdann` is made of: itself, it never returns from a file whose first
-    notes begin with ## and define nothing. Samples may be counted at another rate than the
-    record's, which is then among these notes.
-    """
-    stored = annotation.load_byte_pairs(str(path), annotator, None)
-    samples, codes, _, _, _, notes = annotation.proc_ann_bytes(stored, None)
-    samples, codes = np.asarray(samples, np.int64), np.asarray(codes, np.int64)
-    about = np.array([note.startswith("## ") for note in notes], bool) & (codes == NOTE)
-    for index in np.flatnonzero(about):
-        if rate := re.fullmatch(r"## time resolution: ([\d.]+)", notes[index].strip()):
-            samples = np.rint(samples * (sampling_rate / float(rate[1]))).astype(np.int64)
-    kept = (codes != 0) & ~about
-    symbol_of = {label.label_store: label.symbol for label in annotation.ann_labels}
-    symbols = np.array([symbol_of.get(code, " ") for code in codes[kept].tolist()], "<U1")
-    return samples[kept], symbols
 
 
 def _reason(error: Exception) -> str:
