@@ -42,7 +42,7 @@ IMPORTS = {
     "detection": "pages artifacts scoring training data processing recordings models config "
     "runtime errors",
     "__init__": "detection",
-    "commands": "detection artifacts recordings experiment runtime errors",
+    "commands": "detection artifacts evaluation recordings experiment runtime errors",
     "__main__": "__init__ commands",
 }
 

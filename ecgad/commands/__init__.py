@@ -10,6 +10,7 @@ interrupts.catch()
 
 # By name: what it does, in one line.
 COMMANDS: dict[str, str] = {
+    "compare": "Compare annotations with a reference, beat by beat, as EC57 has it.",
     "detect": "Find the beats of recordings, and say which are anomalous.",
     "export": "Write the detector of a run as one ONNX file.",
 }

@@ -1,6 +1,5 @@
 """`ecgad detect`: recordings in, annotations, tables and a summary out."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ecgad.commands.exits import exit_code
-from ecgad.commands.options import Json, Quiet
+from ecgad.commands.options import Json, Quiet, check_annotator, seconds
 from ecgad.errors import ConfigError, FileError, MismatchError, UserError
 
 if TYPE_CHECKING:
@@ -70,9 +69,10 @@ def detect(
             wanted_leads = tuple(name.strip() for name in leads.split(","))
             if not all(wanted_leads):
                 raise ConfigError(f"--leads {leads}: a name is empty; give one such as II")
-        if annotator is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", annotator):
-            raise ConfigError(f"--annotator {annotator}: a suffix of letters such as atr is needed")
-        start, stop = _seconds(from_, "--from"), _seconds(to, "--to")
+        if annotator is not None:
+            check_annotator(annotator, "--annotator")
+        start = None if from_ is None else seconds(from_, "--from")
+        stop = None if to is None else seconds(to, "--to")
         if start is not None and stop is not None and start >= stop:
             raise ConfigError(f"--to {to} is not after --from {from_}")
 
@@ -103,17 +103,6 @@ def detect(
         _raise(outcomes)
 
     return exit_code(work, "recordings that are done are kept; run it again for the others")
-
-
-def _seconds(text: str | None, option: str) -> float | None:
-    """Return a time in seconds. Raises ConfigError."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d{1,9})?)", text.strip())
-    if match is None:
-        raise ConfigError(f"{option} {text}: a time is given as S, M:S or H:M:S, such as 5:00")
-    hours, minutes, seconds = match.groups()
-    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds)
 
 
 def _print(outcomes: "Sequence[Outcome]", json: bool) -> None:

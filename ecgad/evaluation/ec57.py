@@ -26,7 +26,7 @@ UNREADABLE = 0x30
 # A sample beyond all others.
 NEVER = 1 << 62
 
-# The figures of a record: those that are a part of a count, and one that is a time.
+# The figures of a record that are so many of so many, and one that is a time.
 SHARES = (
     "qrs_sensitivity",
     "qrs_positive_predictivity",
@@ -37,6 +37,19 @@ SHARES = (
     "veb_false_positive_rate",
 )
 RR_ERROR = "rms_rr_error_ms"
+# Those of a detector that only says normal or anomalous. Sensitivity: the share of all beats of a
+# class, missed ones too, that are called anomalous. Specificity: of the N beats that are found, the
+# share that are called normal. False alarms: N beats that are called anomalous, and anomalous beats
+# where there are none.
+FALSE_ALARMS = "false_alarms_an_hour"
+VERDICTS = (
+    "sensitivity_S",
+    "sensitivity_V",
+    "sensitivity_F",
+    "sensitivity_Q",
+    "specificity",
+    FALSE_ALARMS,
+)
 
 
 @dataclass(frozen=True)
@@ -54,15 +67,15 @@ class Comparison:
     unreadable: float
     hours: float
 
-    def shares(self) -> dict[str, tuple[int, int]]:
-        """Return what each of `SHARES` is: so many of so many."""
+    def parts(self) -> dict[str, tuple[int, float]]:
+        """Return what each of `SHARES` and `VERDICTS` is: so many of so many; hours at the last."""
         m = self.matrix
         beats = m[: Q + 1, : Q + 1].sum()
         # A false alarm as a V is no fault where the beat is F or Q, as an S none where it is Q.
         false_v = m[[N, S, O, X], V].sum()
         false_s = m[[N, V, F, O, X], S].sum()
         not_v = m[[N, S, F, Q, O, X]][:, [N, S, F, Q]].sum()
-        shares = (
+        counts = (
             (beats, m[: Q + 1].sum()),
             (beats, m[:, : Q + 1].sum()),
             (m[V, V], m[V].sum()),
@@ -70,8 +83,13 @@ class Comparison:
             (m[S, S], m[S].sum()),
             (m[S, S], m[S, S] + false_s),
             (false_v, false_v + not_v),
+            # The detector says Q of what is anomalous, and else N.
+            *((m[row, Q], m[row].sum()) for row in (S, V, F, Q)),
+            (m[N, N], m[N, N] + m[N, Q]),
         )
-        return {name: (int(a), int(b)) for name, (a, b) in zip(SHARES, shares, strict=True)}
+        names = (*SHARES, *VERDICTS[:-1])
+        parts = {name: (int(a), float(b)) for name, (a, b) in zip(names, counts, strict=True)}
+        return parts | {FALSE_ALARMS: (int(m[[N, O, X], Q].sum()), self.hours)}
 
     def rms_rr_error(self) -> float | None:
         """Return the RMS difference of RR intervals in ms; None where there are none."""
@@ -79,25 +97,15 @@ class Comparison:
             return None
         return 1000.0 * float(np.sqrt(self.squared_rr_errors / self.rr_errors))
 
-    def figures(self) -> dict[str, float | None]:
-        """Return the `SHARES`, from 0 to 1, and `RR_ERROR`; None where nothing is to be counted."""
-        shares = {name: part / of if of else None for name, (part, of) in self.shares().items()}
-        return shares | {RR_ERROR: self.rms_rr_error()}
+    def figures(self, verdicts: bool = False) -> dict[str, float | None]:
+        """Return the `SHARES`, from 0 to 1, and `RR_ERROR`; None where nothing is to be counted.
 
-    def verdicts(self) -> dict[str, float | None]:
-        """Return the figures of a detector that says Q of what is anomalous, and else N.
-
-        Of each class of the reference, the share of its beats that are found and called anomalous;
-        `specificity`, the share of the N beats found that are called N; `false_alarms_an_hour`: N
-        beats that are called anomalous, and anomalous beats where there are none.
+        verdicts: whether `VERDICTS` as well, as for a detector that only says normal or anomalous.
         """
-        m = self.matrix
-        parts = {
-            **{f"sensitivity_{LABELS[row]}": (m[row, Q], m[row].sum()) for row in (S, V, F, Q)},
-            "specificity": (m[N, N], m[N, N] + m[N, Q]),
-            "false_alarms_an_hour": (m[[N, O, X], Q].sum(), self.hours),
-        }
-        return {name: float(part / of) if of else None for name, (part, of) in parts.items()}
+        names = (*SHARES, *VERDICTS) if verdicts else SHARES
+        parts = {name: part for name, part in self.parts().items() if name in names}
+        shares = {name: part / of if of else None for name, (part, of) in parts.items()}
+        return shares | {RR_ERROR: self.rms_rr_error()}
 
 
 def compare(
