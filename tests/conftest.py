@@ -200,6 +200,12 @@ def svdb() -> Path:
 
 
 @pytest.fixture(scope="session")
+def ec57(mitdb: Path) -> Path:
+    """The folder of annotations to compare, and what bxb says of them."""
+    return real_data("ec57/mitdb/expected.json").parent
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
     """A real browser without a window; skips the test where there is none."""
     from playwright.sync_api import sync_playwright

@@ -9,6 +9,7 @@ import typer
 
 from ecgad.commands.exits import exit_code
 from ecgad.commands.options import Json, Quiet, check_annotator, seconds
+from ecgad.errors import ConfigError
 
 if TYPE_CHECKING:
     from ecgad.evaluation.ec57 import Comparison
@@ -30,8 +31,8 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="FOLDER|RECORD",
-            help="Where the annotations are: folders, records, or both; those of a record are "
-            "found by its name, and may lie in different folders.",
+            help="Folders or records with annotations, such as: mitdb found. Those of a record are "
+            "found by its name, in one folder or in two.",
         ),
     ],
     reference: Annotated[
@@ -52,10 +53,8 @@ def compare(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Compare annotations beat by beat, as ANSI/AAMI EC57 has it: `ecgad compare mitdb found`.
-
-    Counts and figures are those of bxb. Gross: all beats count alike; average: all records do. Of a
-    test that says N and Q only, as ecgad detect does, Q counts as anomalous.
+    """Compare annotations beat by beat, as ANSI/AAMI EC57 has it; counts and figures are those of
+    bxb. Gross: all beats count alike; average: all records do.
     """
 
     def work() -> None:
@@ -85,6 +84,8 @@ def compare(
             tests.append(read.test)
         verdicts = ec57.says_verdicts(tests)
         total = ec57.gross(comparisons.values())
+        if not total.hours:
+            raise ConfigError(f"--start {start}: the recordings end before; give an earlier time")
         mean = ec57.average([of.figures(verdicts) for of in comparisons.values()])
         if json:
             import json as jsonlib

@@ -88,7 +88,7 @@ def find_pairs(paths: Sequence[Path], reference: str, test: str) -> Pairs:
                     f"record {name} lacks annotations: no {name}.{suffix} is in the folders given, "
                     f"nor beside the record; add the folder where it is"
                 )
-    there = f"{len(references)} records have .{reference} and {len(tests)} have .{test}"
+    there = f"{len(references)} files end in .{reference} and {len(tests)} in .{test}"
     if not references or not tests:
         where = ", ".join(map(str, paths))
         raise FileError(
