@@ -124,7 +124,7 @@ def compare(
     window = int(WINDOW * sampling_rate + 0.5)
     first = int(start * sampling_rate + 0.5)
     beats, found = _read(reference, window), _read(test, window)
-    end = n_samples or int(max(reference.samples, default=0))
+    end = n_samples or int(np.max(reference.samples, initial=0))
 
     counted = slice(*np.searchsorted(beats.samples, (first, end + 1)))
     beats_at, labels, rr = (of[counted] for of in (beats.samples, beats.labels, beats.rr))

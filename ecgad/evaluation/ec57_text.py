@@ -194,6 +194,7 @@ def _shutdown_line(name: str, form: str, comparison: Comparison) -> str:
         # S among N.
         of_all, missed = (np.array([of[N] + of[S], 0, *of[V:]]) for of in (of_all, missed))
     shown = (N, V, F, Q) if form == "-l" else (N, S, V, F, Q)
+    # In -L without S, as in the report.
     beats = missed.sum() if form == "-l" else missed[[N, V, F, Q]].sum()
     shares = [_percent(beats, of_all.sum())]
     shares += [_percent(missed[row], of_all[row]) for row in shown[:-1]]
