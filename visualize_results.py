@@ -14,23 +14,30 @@ def visualize(run: Run) -> None:
         return
 
     from ecgad.report import page
-    from ecgad.report.gallery import draw, render
+    from ecgad.report.gallery import draw
+    from ecgad.report.mistakes import lost_words, read_mistakes
+    from ecgad.report.picture import render
     from ecgad.runtime.workers import in_order
 
-    drawn = ((*parts, experiment.figures.dpi) for parts in draw(experiment, run_dir))
-    figures = {name: (caption, png) for name, caption, png in in_order(render, drawn)}
+    mistakes = read_mistakes(experiment, run_dir, stage.made_from["preprocess"])
+    if mistakes and mistakes.lost:
+        run.console.say(f"note: {lost_words(mistakes)}")
+    figures = draw(experiment, run_dir, mistakes.worst if mistakes else [])
+    calls = ((*parts, experiment.figures.dpi) for parts in figures)
+    pictures = list(in_order(render, calls))
     metrics = files.load_json(run_dir / runs.METRICS)
-    report = page.render(metrics, stage.needed["train"], figures)
-    outputs = [runs.REPORT, *map(runs.figure_file, figures)]
+    report = page.render(metrics, stage.needed["train"], pictures, mistakes)
+    names = [runs.figure_file(picture.name) for picture, _ in pictures]
+    outputs = [runs.REPORT, *names]
     stage.begin(outputs)
-    for name, (_, png) in figures.items():
-        files.save_bytes(run_dir / runs.figure_file(name), png)
+    for name, (_, png) in zip(names, pictures, strict=True):
+        files.save_bytes(run_dir / name, png)
     files.save_bytes(run_dir / runs.REPORT, report.encode())
     summary = {
         "name": experiment.name,
         "seed": experiment.seed,
         "report": str(run_dir / runs.REPORT),
-        "figures": [str(run_dir / runs.figure_file(name)) for name in figures],
+        "figures": [str(run_dir / name) for name in names],
     }
     stage.finish(outputs, summary)
     run.result(summary, visualize_tables(summary))

@@ -38,7 +38,7 @@ IMPORTS = {
     "scoring": "data processing models config runtime errors",
     "evaluation": "scoring experiment data processing recordings config",
     "artifacts": "scoring training experiment data models config runtime errors",
-    "report": "artifacts evaluation scoring training experiment data models runtime",
+    "report": "artifacts evaluation scoring training experiment data models pages runtime errors",
     "detection": "pages artifacts scoring training data processing recordings models config "
     "runtime errors",
     "__init__": "detection",

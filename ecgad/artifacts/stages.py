@@ -80,6 +80,7 @@ class Stage:
     """A stage of an experiment, with what it is to be made from.
 
     inputs: SHA-256 of what it reads, by name. needed: the summaries of the stages that it needs.
+    made_from: the inputs of these.
     """
 
     def __init__(
@@ -112,6 +113,9 @@ class Stage:
             hold(splits, False)
         entries = {needed: self._require(needed) for needed in self._all_needed()}
         self.needed = {needed: entry["summary"] for needed, entry in entries.items()}
+        self.made_from: dict[str, dict[str, str]] = {
+            needed: entry["inputs"] for needed, entry in entries.items()
+        }
         for needed, entry in entries.items():
             if GRAPH[needed].needs:
                 self._check_inputs(needed, entry["inputs"], _outputs(GRAPH[needed], entries))

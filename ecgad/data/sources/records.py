@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from ecgad.runtime.console import Console
 
 if TYPE_CHECKING:
     from ecgad.processing.leads import PreparedLeads
+    from ecgad.processing.segmentation import Segments
     from ecgad.recordings.recording import Recording
     from ecgad.recordings.wfdb import Header
 
@@ -116,9 +118,36 @@ class RecordSource(Source[R]):
         self.headers = self.wanted(found)
         self.records = [self.record_of(header) for header in self.headers]
         for header in self.headers:
-            paths = wfdb.files_of(header, self.annotator)
-            self.files |= {str(path.relative_to(folder)): path for path in paths}
+            self.files |= self._files_of(header)
         self.published = physionet.published_checksums(folder)
+
+    def _files_of(self, header: "Header") -> dict[str, Path]:
+        from ecgad.recordings import wfdb
+
+        paths = wfdb.files_of(header, self.annotator)
+        return {str(path.relative_to(self.folder)): path for path in paths}
+
+    def files_of(self, name: str) -> dict[str, Path]:
+        """Return the files of a record by the names of a manifest; nothing is fetched.
+
+        Raises FileError where one is missing, or the header is malformed.
+        """
+        from ecgad.recordings import wfdb
+
+        return self._files_of(wfdb.read_header(self.folder, name))
+
+    def strips(self, name: str, samples: Sequence[int]) -> list[Strip]:
+        """Read a record again: ten seconds around each of these samples of it, as beats are cut.
+
+        Raises FileError where the record is missing or malformed.
+        """
+        from ecgad.recordings import wfdb
+
+        header = wfdb.read_header(self.folder, name)
+        recording, _, segments = _cut(header, self.annotator, type(self).label, self.settings)
+        width = _strip_width(segments.leads)
+        starts = segments.leads.indices(np.array(samples)) - width // 2
+        return [_strip(recording, segments.leads, start) for start in starts.tolist()]
 
     def _without_skipped(self, names: Sequence[str]) -> list[str]:
         """Return the names but for those to skip. Raises ConfigError where one is not there."""
@@ -160,15 +189,9 @@ def read_record(
     name_width: characters of the arrays of names, which all records have to share. Raises FileError
     where the record is malformed.
     """
-    from ecgad.processing.segmentation import lead_names, segment, unit_of
-    from ecgad.recordings.wfdb import read_recording
+    from ecgad.processing.segmentation import lead_names, unit_of
 
-    try:
-        recording = read_recording(header, settings.leads or header.leads[:1], annotator)
-        peaks = label(recording, settings)
-    except FileError as error:
-        raise FileError(f"{error}; to go on without it: skip_records: [{header.name}]") from None
-    segments = segment(recording, peaks.samples, settings)
+    recording, peaks, segments = _cut(header, annotator, label, settings)
     rows = np.flatnonzero(segments.kept & peaks.wanted)
     of_wanted = peaks.wanted[segments.kept]
     beats = Beats(
@@ -198,18 +221,49 @@ def read_record(
         "beat of a class that is left out": int((segments.kept & ~peaks.wanted).sum()),
     }
     centres = segments.leads.indices(peaks.samples)
-    strip = _strip(recording, segments.leads, centres[peaks.labels == 1])
-    return Part(beats, left_out, strip)
+    start = _most_anomalous(segments.leads, centres[peaks.labels == 1])
+    return Part(beats, left_out, _strip(recording, segments.leads, start))
 
 
-def _strip(recording: "Recording", leads: "PreparedLeads", anomalous: np.ndarray) -> Strip:
-    """Choose the ten seconds with most of the anomalous beats, int (n,), ascending samples."""
-    n_samples = leads.values.shape[1]
-    width = min(round(STRIP_SECONDS * leads.sampling_rate), n_samples)
+def _cut(
+    header: "Header",
+    annotator: str | None,
+    label: "Callable[[Recording, Any], LabelledPeaks]",
+    settings: RecordsConfig,
+) -> "tuple[Recording, LabelledPeaks, Segments]":
+    """Read a record, label its R peaks and cut it. Raises FileError where it is malformed."""
+    from ecgad.processing.segmentation import segment
+    from ecgad.recordings.wfdb import read_recording
+
+    try:
+        recording = read_recording(header, settings.leads or header.leads[:1], annotator)
+        peaks = label(recording, settings)
+    except FileError as error:
+        raise FileError(f"{error}; to go on without it: skip_records: [{header.name}]") from None
+    return recording, peaks, segment(recording, peaks.samples, settings)
+
+
+def _strip_width(leads: "PreparedLeads") -> int:
+    return min(round(STRIP_SECONDS * leads.sampling_rate), leads.values.shape[1])
+
+
+def _most_anomalous(leads: "PreparedLeads", anomalous: np.ndarray) -> int:
+    """Return where the ten seconds with most of the anomalous beats begin.
+
+    anomalous: int (n,), ascending samples.
+    """
+    if not len(anomalous):
+        return 0
+    width = _strip_width(leads)
     in_reach = np.searchsorted(anomalous, anomalous + width) - np.arange(len(anomalous))
     # It begins a little before the first of them.
-    first = anomalous[in_reach.argmax()] - width // 10 if len(anomalous) else 0
-    start = int(np.clip(first, 0, n_samples - width))
+    return int(anomalous[in_reach.argmax()]) - width // 10
+
+
+def _strip(recording: "Recording", leads: "PreparedLeads", start: int) -> Strip:
+    """Return the ten seconds that begin at a sample, or as near to it as the recording allows."""
+    width = _strip_width(leads)
+    start = min(max(start, 0), leads.values.shape[1] - width)
     return Strip(
         record=recording.name,
         lead=leads.name,

@@ -47,9 +47,13 @@ class Classes:
         return colours | dict.fromkeys(self.normal, NORMAL_COLOUR)
 
     def label(self, symbol: str) -> str:
+        """Return the symbol and what it means, for matplotlib."""
+        return plain(self.name(symbol))
+
+    def name(self, symbol: str) -> str:
         """Return the symbol and what it means."""
         name = self.names.get(symbol)
-        return plain(f"{symbol}: {name}" if name else symbol)
+        return f"{symbol}: {name}" if name else symbol
 
 
 def classes_of(beats: Beats) -> Classes:

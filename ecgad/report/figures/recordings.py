@@ -17,6 +17,8 @@ from ecgad.runtime.reading import read_rows
 MOST_RECORDS = 60
 # Seconds; RR intervals beyond are drawn at the ends.
 SHORTEST_RR, LONGEST_RR = 0.2, 2.0
+# Seconds to either side of a beat that was called anomalous.
+SHADED = 0.2
 
 
 def classes_by_record(counts_by_record: Mapping[str, Counter[str]], classes: Classes) -> Figure:
@@ -146,7 +148,7 @@ def strips(strips: list[Strip], beats: Beats, predicted: np.ndarray, classes: Cl
             )
             if predicted[index] == ANOMALOUS:
                 axis.axvspan(
-                    time - 0.2, time + 0.2, color=ANOMALOUS_COLOUR, alpha=0.18, linewidth=0
+                    time - SHADED, time + SHADED, color=ANOMALOUS_COLOUR, alpha=0.18, linewidth=0
                 )
         axis.set_title(
             plain(f"record {strip.record}, {strip.lead}"), loc="left", fontsize=9, pad=14
