@@ -15,11 +15,11 @@ def visualize(run: Run) -> None:
 
     from ecgad.report import page
     from ecgad.report.gallery import draw
-    from ecgad.report.mistakes import lost_words, read_mistakes
+    from ecgad.report.mistakes import lost_words, mistakes_of_run
     from ecgad.report.picture import render
     from ecgad.runtime.workers import in_order
 
-    mistakes = read_mistakes(experiment, run_dir, stage.made_from["preprocess"])
+    mistakes = mistakes_of_run(experiment, run_dir, stage.made_from["preprocess"])
     if mistakes and mistakes.lost:
         run.console.say(f"note: {lost_words(mistakes)}")
     figures = draw(experiment, run_dir, mistakes.worst if mistakes else [])

@@ -486,6 +486,11 @@ def test_all_stages_run_on_records_split_by_patient(
     assert metrics["class_map"] == "aami"
     drawn = {path.stem for path in (run / "figures").glob("*.png")}
     assert drawn >= {"strips", "results_by_record", "classes_by_record", "rr_distributions"}
+    # Where beats were missed or falsely called, the records are read again.
+    (_, n_false), (n_missed, _) = metrics["test"]["confusion_matrix"]
+    for name, n in (("strip_false_alarm_1", n_false), ("strip_missed_1", n_missed)):
+        assert (name in drawn) == (n > 0)
+    assert n_false + n_missed
     (processed,) = Path("data", "processed").iterdir()
     patients = [
         set(np.load(processed / f"patients_{split}.npy"))

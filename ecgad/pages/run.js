@@ -1,6 +1,11 @@
 'use strict';
 // The report of a training: tables that are sorted and filtered, pictures that open large.
 
+// Of a table, at first: to lay out thousands takes a second, each time.
+const MOST_ROWS = 200;
+// Record 9 comes before record 10.
+const ORDER = new Intl.Collator('en', { numeric: true });
+
 // Of a cell: its number where it is one, else its text; undefined where it has no value.
 function valueOf(text) {
   if (text === '-') return undefined;
@@ -10,56 +15,71 @@ function valueOf(text) {
 
 function compared(a, b) {
   if (typeof a === 'number' && typeof b === 'number') return a - b;
-  return String(a).localeCompare(String(b), 'en', { numeric: true });
+  return ORDER.compare(a, b);
 }
 
-// Give the headings of a table buttons that sort its rows, first in one direction, then in the other.
-function makeSortable(table) {
-  const body = table.tBodies[0];
-  const rows = [...body.rows].map((row) => ({
-    row, values: [...row.cells].map((cell) => valueOf(cell.textContent)),
+// Give a table a field that filters its rows by their names, and headings that sort them.
+function makeSearchable(part) {
+  const what = part.dataset.rows;
+  const table = part.querySelector('table');
+  const headings = [...table.tHead.rows[0].cells];
+  let rows = [...table.tBodies[0].rows].map((row) => ({
+    row,
+    name: row.cells[0].textContent.toLowerCase(),
+    values: [...row.cells].map((cell) => valueOf(cell.textContent)),
   }));
-  [...table.tHead.rows[0].cells].forEach((heading, column) => {
-    const sort = () => {
-      const downwards = heading.getAttribute('aria-sort') === 'ascending';
-      for (const other of table.tHead.rows[0].cells) other.removeAttribute('aria-sort');
-      heading.setAttribute('aria-sort', downwards ? 'descending' : 'ascending');
-      const valued = rows.filter(({ values }) => values[column] !== undefined);
-      const others = rows.filter(({ values }) => values[column] === undefined);
-      const sign = downwards ? -1 : 1;
-      valued.sort((a, b) => sign * compared(a.values[column], b.values[column]));
-      body.replaceChildren(...[...valued, ...others].map(({ row }) => row));
-    };
+  let most = MOST_ROWS;
+  const field = element('input', { type: 'search', oninput: show });
+  const status = element('span', { class: 'muted', role: 'status' });
+  const all = element('button', { type: 'button', onclick: showAll }, 'Show all');
+
+  function show() {
+    const wanted = field.value.trim().toLowerCase();
+    const found = rows.filter(({ name }) => name.includes(wanted));
+    const shown = found.slice(0, most);
+    table.tBodies[0].replaceChildren(...shown.map(({ row }) => row));
+    all.hidden = shown.length === found.length;
+    const counts = [found, rows, shown].map((of) => of.length.toLocaleString('en'));
+    const cut = all.hidden ? '' : `, the first ${counts[2]} shown`;
+    status.textContent = `${counts[0]} of ${counts[1]} ${what}${cut}`;
+  }
+
+  function showAll() {
+    most = Infinity;
+    show();
+  }
+
+  // First in one direction, then in the other; rows without a value are always last.
+  function sortBy(column) {
+    const downwards = headings[column].getAttribute('aria-sort') === 'ascending';
+    for (const heading of headings) heading.removeAttribute('aria-sort');
+    headings[column].setAttribute('aria-sort', downwards ? 'descending' : 'ascending');
+    const valued = rows.filter(({ values }) => values[column] !== undefined);
+    const others = rows.filter(({ values }) => values[column] === undefined);
+    const sign = downwards ? -1 : 1;
+    valued.sort((a, b) => sign * compared(a.values[column], b.values[column]));
+    rows = [...valued, ...others];
+    show();
+  }
+
+  headings.forEach((heading, column) => {
+    const sort = () => sortBy(column);
     const button = element('button', { type: 'button', onclick: sort }, heading.textContent);
     heading.replaceChildren(button);
   });
+  // So that keys scroll it.
+  const scrolled = { tabindex: 0, role: 'region', 'aria-label': `Table of ${what}` };
+  filled(part.querySelector('.scroll'), scrolled, []);
+  window.addEventListener('beforeprint', showAll);
+  part.prepend(element('div', { class: 'controls' },
+    element('label', {}, `Filter ${what}`, field), status, all));
+  show();
 }
 
-// Put a field above a table that shows the rows whose name holds what is typed into it.
-function makeFilterable(part) {
-  const what = part.dataset.rows;
-  const rows = [...part.querySelector('tbody').rows].map((row) => ({
-    row, name: row.cells[0].textContent.toLowerCase(),
-  }));
-  const status = element('span', { class: 'muted', role: 'status' });
-  const say = (n) => {
-    status.textContent = `${n.toLocaleString('en')} of ${rows.length.toLocaleString('en')} ${what}`;
-  };
-  const filter = () => {
-    const wanted = field.value.trim().toLowerCase();
-    let n = 0;
-    for (const { row, name } of rows) {
-      const shown = name.includes(wanted);
-      // To write what is there already costs as much as to change it.
-      if (row.hidden === shown) row.hidden = !shown;
-      if (shown) n += 1;
-    }
-    say(n);
-  };
-  const field = element('input', { type: 'search', oninput: filter });
-  say(rows.length);
-  part.prepend(element('div', { class: 'controls' },
-    element('label', {}, `Filter ${what}`, field), status));
+// Show where a picture begins; of a strip its middle, where the beat is that it is shown for.
+function toStart(pane, figure) {
+  const middle = (pane.scrollWidth - pane.clientWidth) / 2;
+  pane.scrollTo(figure.classList.contains('wide') ? middle : 0, 0);
 }
 
 // Open pictures in a dialog of the window's size, from which one steps to the next.
@@ -68,7 +88,7 @@ function makeOpenable(figures) {
   const title = element('h2', { id: 'large-title' });
   const place = element('span', { class: 'muted' });
   const image = element('img');
-  const pane = element('div', { class: 'large' }, image);
+  const pane = element('div', { class: 'large', tabindex: 0, autofocus: true }, image);
   const caption = element('p', {});
   const step = (by) => show((index + by + figures.length) % figures.length);
   const dialog = element('dialog', { 'aria-labelledby': 'large-title', onkeydown: onKey },
@@ -97,7 +117,7 @@ function makeOpenable(figures) {
     place.textContent = `${at + 1} of ${figures.length}`;
     caption.textContent = figure.querySelector('figcaption').textContent;
     if (!dialog.open) dialog.showModal();
-    pane.scrollTo((pane.scrollWidth - pane.clientWidth) / 2, 0);
+    toStart(pane, figure);
   }
 
   figures.forEach((figure, at) => {
@@ -111,12 +131,8 @@ function makeOpenable(figures) {
   document.body.append(dialog);
 }
 
-for (const part of document.querySelectorAll('.filtered')) {
-  makeFilterable(part);
-  makeSortable(part.querySelector('table'));
-}
+for (const part of document.querySelectorAll('.filtered')) makeSearchable(part);
 makeOpenable([...document.querySelectorAll('figure')]);
-// The beat that a strip is shown for is in its middle.
-for (const mat of document.querySelectorAll('.wide .mat')) {
-  mat.scrollLeft = (mat.scrollWidth - mat.clientWidth) / 2;
+for (const figure of document.querySelectorAll('figure')) {
+  toStart(figure.querySelector('.mat'), figure);
 }

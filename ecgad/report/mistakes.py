@@ -55,28 +55,40 @@ class Mistakes:
     lost: Mapping[str, str]
 
 
-def read_mistakes(
+def mistakes_of_run(
     experiment: Experiment, run_dir: Path, sha256: Mapping[str, str]
 ) -> Mistakes | None:
-    """Find the worst misses and false alarms, and read their strips.
-
-    sha256: of the source's files when the beats were cut, by name. Returns None where the source is
-    no folder of records.
-    """
+    """Return the mistakes of a run, as `read_mistakes`; None where the source has no recordings."""
     source = experiment.source
     if not isinstance(source, RecordSource):
         return None
     test = processed.load_split(experiment.processed_dir, "test")
     scores = np.asarray(arrays.load_array(run_dir / runs.SCORES["test"]))
     threshold = files.load_json(run_dir / runs.METRICS)["threshold"]["value"]
+    return read_mistakes(source, test, scores, threshold, sha256, experiment.figures.examples)
+
+
+def read_mistakes(
+    source: RecordSource,
+    test: Beats,
+    scores: np.ndarray,
+    threshold: float,
+    sha256: Mapping[str, str],
+    n: int,
+) -> Mistakes:
+    """Find the worst misses and false alarms, `n` of each, and read their strips.
+
+    test, scores: the beats, labelled, and (n_beats,). sha256: of the source's files when the beats
+    were cut, by name.
+    """
+    assert test.records is not None
     counts: dict[str, tuple[int, int]] = {}
     worst: list[Mistake] = []
     for group in LABELS:
         wrong = _called_wrongly(test, scores, threshold, group)
-        assert test.records is not None
         records = read_rows(test.records, wrong)
         counts[group] = len(wrong), len(np.unique(records))
-        worst += _worst(test, scores, wrong, records, group, experiment.figures.examples)
+        worst += _worst(test, scores, wrong, records, group, n)
     by_record: dict[str, list[int]] = {}
     for mistake in worst:
         by_record.setdefault(mistake.record, []).append(mistake.sample)
