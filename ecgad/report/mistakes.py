@@ -21,6 +21,8 @@ from ecgad.runtime.workers import in_order
 
 # By group, the label of the beats that were called otherwise.
 LABELS = {MISSES: ANOMALOUS, FALSE_ALARMS: NORMAL}
+# What has become of the files of a record.
+MISSING, CHANGED = "are missing or damaged", "have changed since its beats were cut"
 
 
 @dataclass(frozen=True)
@@ -154,18 +156,24 @@ def in_turns(records: np.ndarray, times: np.ndarray, n: int) -> np.ndarray:
 def _strips_or_reason(
     source: RecordSource, record: str, samples: list[int], sha256: Mapping[str, str]
 ) -> list[Strip] | str:
-    """Return the strips around samples of a record, or why they are not to be had."""
+    """Return the strips around samples of a record, or what has become of its files."""
     try:
         for name, path in source.files_of(record).items():
             if files.sha256(path) != sha256.get(name):
-                return f"{name} in data.raw_dir is not the file that its beats were cut from"
+                return CHANGED
         return source.strips(record, samples)
-    except FileError:
-        return "its files in data.raw_dir are missing, or others than its beats were cut from"
+    except (FileError, OSError):
+        return MISSING
 
 
 def lost_words(mistakes: Mistakes, group: str = "") -> str:
     """Say of which records no strips could be read, of one group or of all; empty where of none."""
-    records = {of.record for of in mistakes.worst if group in ("", of.group)}
-    lost = [f"record {name}: {why}" for name, why in mistakes.lost.items() if name in records]
-    return f"no strip could be read again of {'; '.join(lost)}" if lost else ""
+    of_group = [of.record for of in mistakes.worst if group in ("", of.group)]
+    parts = []
+    for reason in (MISSING, CHANGED):
+        names = [name for name in mistakes.lost if name in of_group]
+        names = [name for name in names if mistakes.lost[name] == reason]
+        if names:
+            records = "record" if len(names) == 1 else "records"
+            parts.append(f"{records} {', '.join(names)}, whose files in data.raw_dir {reason}")
+    return f"no strips are shown of {'; '.join(parts)}" if parts else ""

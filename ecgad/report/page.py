@@ -274,11 +274,14 @@ def _mistake_words(metrics: Mapping[str, Any], group: str, mistakes: Mistakes | 
         return _paragraph(f"No {label} test beat was called {verdict}.")
     words = (
         f"{n:,} of {total:,} {label} test beats were called {verdict}, in {n_records:,} "
-        f"{'record' if n_records == 1 else 'records'}. Here are those with the {end} scores, the "
-        f"records taking turns: ten seconds around each, filtered as for its beats. Above each "
-        f"test beat stands its class, other beats have no letter; shaded beats were called "
-        f"anomalous."
+        f"{'record' if n_records == 1 else 'records'}."
     )
+    if any(of.group == group and of.strip is not None for of in mistakes.worst):
+        words += (
+            f" Here are those with the {end} scores, the records taking turns: ten seconds around "
+            f"each, filtered as for its beats. Above each test beat stands its class, other beats "
+            f"have no letter; shaded beats were called anomalous."
+        )
     if lost := lost_words(mistakes, group):
         words += f" {_sentence(lost)}"
     return _paragraph(words)
