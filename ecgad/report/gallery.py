@@ -162,11 +162,11 @@ def _of_mistake(
 ) -> tuple[Picture, Figure]:
     shown, threshold = _in_strips([strip], test), metrics["threshold"]["value"]
     beats, called = test.take(shown), scores[shown] > threshold
+    assert beats.samples is not None
     name, verdict = MISTAKES[mistake.group]
-    symbols = _listed(
-        f"{symbol}{' (called anomalous)' if flagged else ''}"
-        for symbol, flagged in zip(beats.symbols.tolist(), called.tolist(), strict=True)
-    )
+    words = beats.symbols.astype(object)
+    words[called] += " (called anomalous)"
+    words[beats.samples == mistake.sample] += " (marked)"
     picture = Picture(
         f"{name}_{mistake.number}",
         mistake.group,
@@ -174,7 +174,7 @@ def _of_mistake(
         f"The marked beat is {classes.name(mistake.symbol)}, and was called {verdict}: its score "
         f"is {mistake.score:.4g}, the threshold {threshold:.4g}.",
         f"Ten seconds of lead {strip.lead} of record {mistake.record} on ECG paper, from "
-        f"{paper.clock(strip.start)}. Beats: {symbols}.",
+        f"{paper.clock(strip.start)}. Beats: {_listed(words)}.",
     )
     figure = paper.paper_strip(strip, beats, called, classes, mistake.sample, mistake.score)
     return picture, figure
