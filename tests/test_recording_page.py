@@ -76,6 +76,7 @@ def held(text: str) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 def test_a_page_holds_the_ecg_and_what_was_found(made: Made, mitdb: Path) -> None:
     findings, _, text = made
+    assert "://" not in text
     data, (ecg,) = held(text)
     record = wfdb.rdrecord(str(mitdb / RECORD), sampto=round(SECONDS * 360))
     assert data["leads"] == ["MLII", "V1"]

