@@ -5,27 +5,36 @@ import multiprocessing
 import os
 import signal
 import sys
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
-from typing import TypeVar
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any, TypeVar
 
 from ecgad.errors import UserError
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
+ENDED = "a process was ended from outside, probably for lack of memory"
 
 
 def in_order(
-    function: Callable[..., T], calls: Iterable[tuple], jobs: int | None = None
+    function: Callable[..., T],
+    calls: Iterable[tuple],
+    jobs: int | None = None,
+    lost: Callable[..., T] | None = None,
 ) -> Iterator[T]:
     """Give the results of `function(*call)`, in the order of the calls.
 
-    jobs: how many processes, but no more than there are cores; None: as many. Only a few calls are
-    ever waiting, so that memory does not grow with their number. What a call raises is raised here;
-    UserError where a process is ended from outside.
+    jobs: how many processes, but no more than there are cores; None: as many. lost: gives the
+    result of a call whose process was ended from outside; without it, that ends all with UserError.
+    Only a few calls are ever waiting, so that memory does not grow with their number. What a call
+    raises is raised here.
     """
     calls = iter(calls)
     n_processes = min(jobs or _cores(), _cores())
@@ -34,25 +43,104 @@ def in_order(
         for call in (*first, *calls):
             yield function(*call)
         return
-    # Forked, a process has the imported libraries at once; elsewhere than on Linux it is not safe.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-    with ProcessPoolExecutor(n_processes, context, initializer=_leave_signals_to_parent) as pool:
-        waiting: deque[Future[T]] = deque(pool.submit(function, *call) for call in first)
+    workers = [_Worker() for _ in range(n_processes)]
+    idle: SimpleQueue[_Worker] = SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+
+    def work(call: tuple) -> T:
+        worker = idle.get()
+        try:
+            return worker.call(function, call)
+        except _EndedError:
+            if lost is None:
+                raise UserError(f"{ENDED}; give more of it, or fewer processes by --jobs") from None
+            return lost(*call)
+        finally:
+            idle.put(worker)
+
+    with ThreadPoolExecutor(n_processes) as pool:
+        waiting: deque[Future[T]] = deque(pool.submit(work, call) for call in first)
         try:
             for call in islice(calls, n_processes):
-                waiting.append(pool.submit(function, *call))
+                waiting.append(pool.submit(work, call))
             while waiting:
                 done = waiting.popleft().result()
                 for call in islice(calls, 1):
-                    waiting.append(pool.submit(function, *call))
+                    waiting.append(pool.submit(work, call))
                 yield done
-        except BrokenProcessPool:
-            raise UserError(
-                "a process was ended from outside, probably for lack of memory; "
-                "give more of it, or fewer processes by --jobs"
-            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
+            for worker in workers:
+                worker.end()
+
+
+class _EndedError(Exception):
+    """The process that did a call was ended from outside."""
+
+
+class _Worker:
+    """A process that does one call after the other. Where it is ended, another takes its place."""
+
+    # A process that is forked in between would hold the ends of another one's pipe open.
+    forking = Lock()
+
+    def __init__(self) -> None:
+        # Forked, a process has the imported libraries at once; elsewhere than on Linux it is not
+        # safe.
+        self.context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+        self._start()
+
+    def _start(self) -> None:
+        with self.forking:
+            self.pipe, theirs = self.context.Pipe()
+            self.process = self.context.Process(target=_serve, args=(theirs,), daemon=True)
+            self.process.start()
+            theirs.close()
+
+    def call(self, function: Callable[..., T], call: tuple) -> T:
+        """Return the result of a call, or raise what it raises."""
+        try:
+            self.pipe.send((function, call))
+        except OSError:
+            # It was ended when it had nothing to do.
+            self._replace()
+            self.pipe.send((function, call))
+        try:
+            result, error = self.pipe.recv()
+        except (EOFError, OSError):
+            self._replace()
+            raise _EndedError from None
+        if error is not None:
+            raise error
+        return result
+
+    def _replace(self) -> None:
+        self.pipe.close()
+        self.process.join()
+        self._start()
+
+    def end(self) -> None:
+        """End the process, which has nothing to do."""
+        with suppress(OSError):
+            self.pipe.send(None)
+        self.process.join()
+        self.pipe.close()
+
+
+def _serve(pipe: Connection) -> None:
+    _leave_signals_to_parent()
+    while (asked := pipe.recv()) is not None:
+        pipe.send(_answer(*asked))
+
+
+def _answer(function: Callable[..., T], call: tuple) -> tuple[T | None, Exception | None]:
+    """Return the result of a call, or what it raises."""
+    try:
+        return function(*call), None
+    except Exception as error:
+        error.add_note("".join(traceback.format_exception(error)))
+        return None, error
 
 
 def _cores() -> int:
