@@ -113,7 +113,7 @@ def test_what_is_done_is_skipped_and_what_is_others_is_kept(
     assert len(before) == 10
     again = script(COMMAND, "detect", folder, "-o", out)
     assert again.code == 0
-    assert "a is done already" in again.stderr
+    assert "2 of 2 recordings are done already" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
     assert "--overwrite" in fails(4, COMMAND, "detect", folder, "-o", out, "--to", "10", "--quiet")
     detect(folder, "-o", out, "--to", "10", "--overwrite")

@@ -1,27 +1,34 @@
 """`ecgad detect`: recordings in, annotations, tables and a summary out."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgad.commands.exits import exit_code
+from ecgad.commands.exits import exit_code, fail
 from ecgad.commands.options import Json, Quiet, check_annotator, seconds
-from ecgad.errors import ConfigError, FileError, MismatchError, UserError
+from ecgad.errors import ConfigError, FileError, UserError
+from ecgad.runtime import processes
 
 if TYPE_CHECKING:
     from ecgad.detection.archive import Outcome
+    from ecgad.runtime.console import Console
+
+# Of several recordings that failed, the exit code of the first of these that there is.
+GRAVEST = (3, 2, 4, 1)
 
 
 def detect(
     recordings: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
-            metavar="RECORDING",
+            metavar="RECORDING...",
             help="WFDB records, EDF files, tables, or folders of these.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The folder for what is found.")
     ] = Path(),
@@ -51,6 +58,14 @@ def detect(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes.  [default and most: one for each core]")
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Of N shares of the recordings, only number I, from 1."),
+    ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Join what is there: summary.csv and index.html."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make anew what is there already.")
     ] = False,
@@ -60,10 +75,25 @@ def detect(
     """Find the beats of recordings, and say which of them are anomalous.
 
     Of each recording NAME it writes NAME.ecgad (WFDB annotations), NAME.beats.csv, NAME.events.csv
-    and NAME.json. For research and education only; not a medical device.
+    and NAME.json; of several together, summary.csv and index.html. For research and education only;
+    not a medical device.
     """
+    code = 0
 
     def work() -> None:
+        nonlocal code
+        processes.check()
+        if summary is not None:
+            if recordings or shard is not None or processes.SIZE > 1:
+                raise ConfigError(
+                    "--summary joins what is there, by one process: leave out RECORDING and "
+                    "--shard, and start it without a launcher"
+                )
+            code = _join(summary, json, quiet)
+            return
+        if not recordings:
+            raise ConfigError("RECORDING is missing: name a record, an EDF file, a table, a folder")
+        share, of = _share(shard)
         wanted_leads = None
         if leads is not None:
             wanted_leads = tuple(name.strip() for name in leads.split(","))
@@ -89,7 +119,7 @@ def detect(
                 there += found_at(path, tables=rate is not None)
             except FileError as error:
                 lost.append(Outcome(str(path), error=error))
-        found = distinct(there)
+        found = distinct(there)[share::of]
         job = Job(
             folder=output,
             detector=detector,
@@ -98,31 +128,89 @@ def detect(
             unit=unit,
             overwrite=overwrite,
         )
-        outcomes = [*lost, *(run(found, job, jobs, Console(quiet)) if found else [])]
-        _print(outcomes, json)
-        _raise(outcomes)
+        # By a launcher, each is one process of several already.
+        n_processes = jobs or (1 if processes.SIZE > 1 else None)
+        console = Console(quiet or processes.RANK > 0)
+        outcomes = [*lost, *(run(found, job, n_processes, console) if found else [])]
+        if of == 1 and len(found) > 1:
+            _join_beside(output, outcomes, console)
+        _print(outcomes, output, json)
+        code = _told(outcomes)
 
-    return exit_code(work, "recordings that are done are kept; run it again for the others")
+    ended = exit_code(work, "recordings that are done are kept; run it again for the others")
+    return ended or code
 
 
-def _print(outcomes: "Sequence[Outcome]", json: bool) -> None:
+def _share(shard: str | None) -> tuple[int, int]:
+    """Return which share of the recordings is to be done, from 0, and of how many.
+
+    Raises ConfigError.
+    """
+    if shard is None:
+        return processes.RANK, processes.SIZE
+    if processes.SIZE > 1:
+        raise ConfigError(
+            "--shard, and RANK and WORLD_SIZE, which a launcher has set, both deal out the "
+            "recordings; leave one of them out"
+        )
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard.strip(), re.ASCII)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(f"--shard {shard}: I/N is needed, I from 1 to N, such as 1/10")
+    return int(match[1]) - 1, int(match[2])
+
+
+def _join(folder: Path, json: bool, quiet: bool) -> int:
+    """Join the recordings of a folder, say what they are, and return the exit code."""
+    from ecgad.detection.joined import join
+    from ecgad.runtime.console import Console
+
+    joined = join(folder)
+    Console(quiet).say(f"in {folder}: {' and '.join(joined.files)}")
     if json:
         import json as jsonlib
 
-        result: dict[str, Any] = {
-            "recordings": [of.summary for of in outcomes if of.summary is not None],
-            "failed": [
-                {"recording": of.name, "error": str(of.error)}
-                for of in outcomes
-                if of.error is not None
-            ],
-        }
-        print(jsonlib.dumps(result, allow_nan=False))
+        print(jsonlib.dumps(joined.to_dict(), allow_nan=False))
+    else:
+        print(joined.words)
+    errors = [(f"{of['recording']}: {of['error']}", of["exit_code"]) for of in joined.failed]
+    return _failed(errors, len(joined.rows))
+
+
+def _join_beside(folder: Path, outcomes: "Sequence[Outcome]", console: "Console") -> None:
+    """Join recordings with those before them, where nothing of somebody else is in the way."""
+    from ecgad.detection.joined import join
+
+    try:
+        joined = join(folder, [of.name for of in outcomes])
+        console.say(f"{' and '.join(joined.files)} lead to {len(joined.rows)} recordings")
+    except UserError as error:
+        console.say(f"not joined: {error}")
+
+
+def _print(outcomes: "Sequence[Outcome]", folder: Path, json: bool) -> None:
+    done = [of for of in outcomes if of.summary is not None]
+    if json:
+        import json as jsonlib
+
+        from ecgad.artifacts.files import load_json
+        from ecgad.detection.outputs import SUMMARY
+
+        # One at a time: they may hold long lists.
+        print('{"recordings": [', end="")
+        for number, outcome in enumerate(done):
+            summary = load_json(folder / f"{outcome.name}{SUMMARY}")
+            print(", " if number else "", jsonlib.dumps(summary, allow_nan=False), sep="", end="")
+        failed = [
+            {"recording": of.name, "error": str(of.error)}
+            for of in outcomes
+            if of.error is not None
+        ]
+        print(f'], "failed": {jsonlib.dumps(failed)}}}')
         return
-    done = [of.summary for of in outcomes if of.summary is not None]
-    width = max((len(summary["recording"]) for summary in done), default=0)
-    for summary in done:
-        print(_line(summary, width))
+    summaries = [of.summary for of in done if of.summary is not None]
+    width = max((len(of["recording"]) for of in summaries), default=0)
+    for of_recording in summaries:
+        print(_line(of_recording, width))
 
 
 def _line(summary: dict[str, Any], width: int) -> str:
@@ -140,15 +228,26 @@ def _line(summary: dict[str, Any], width: int) -> str:
     )
 
 
-def _raise(outcomes: "Sequence[Outcome]") -> None:
-    """Raise what became of the recordings that failed, as one error."""
-    errors = [of.error for of in outcomes if of.error is not None]
+def _told(outcomes: "Sequence[Outcome]") -> int:
+    """Say what became of the recordings that failed, in one line, and return the exit code.
+
+    A launcher ends all processes where one of them ends with another code than 0.
+    """
+    errors = [(str(of.error), of.error.exit_code) for of in outcomes if of.error is not None]
+    code = _failed(errors, len(outcomes))
+    return 0 if processes.SIZE > 1 else code
+
+
+def _failed(errors: Sequence[tuple[str, int]], n: int) -> int:
+    """Say in one line which recordings failed, and return the exit code of the gravest.
+
+    errors: what is to be said, and the exit code, of each. n: how many recordings there are.
+    """
     if not errors:
-        return
-    if len(outcomes) == 1:
-        raise errors[0]
-    kinds = (UserError, MismatchError, ConfigError, FileError)
-    kind = next(kind for kind in reversed(kinds) if any(isinstance(e, kind) for e in errors))
-    told = "; ".join(str(error) for error in errors[:3])
-    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-    raise kind(f"{len(errors)} of {len(outcomes)} recordings failed: {told}{more}")
+        return 0
+    told = "; ".join(words for words, _ in errors[:3])
+    if n > 1:
+        more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+        told = f"{len(errors)} of {n} recordings failed: {told}{more}"
+    codes = {code for _, code in errors}
+    return fail(told, next(code for code in GRAVEST if code in codes), of_rank=True)

@@ -67,12 +67,15 @@ def run_app(app: typer.Typer) -> NoReturn:
     sys.exit(code)
 
 
-def fail(message: str, code: int) -> int:
-    """Print the one line that says what is wrong, and return the code."""
+def fail(message: str, code: int, of_rank: bool = False) -> int:
+    """Print the one line that says what is wrong, and return the code.
+
+    of_rank: whether it is of this rank alone. Else the first says it for all.
+    """
     line = " ".join(message.split())
     if len(line) > LONGEST:
         # Of a name of thousands of characters, say.
         line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
-    if processes.RANK == 0:
+    if of_rank or processes.FIRST:
         print("error:", line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     return code

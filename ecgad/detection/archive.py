@@ -4,8 +4,7 @@ import functools
 import json
 import os
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -22,13 +21,15 @@ from ecgad.recordings.find import Found
 from ecgad.recordings.open import open_recording
 from ecgad.recordings.reader import Reader
 from ecgad.runtime.console import Console
-from ecgad.runtime.workers import in_order
+from ecgad.runtime.workers import ENDED, in_order
 from ecgad.scoring.thresholds import Threshold, provenance
 
 # The detector that comes with the package.
 OWN = "recordings.onnx"
 # Of its test beats, what the summaries tell.
 MEASURED = ("auroc", "average_precision", "recall", "specificity")
+# Of a summary, what is kept of each recording until all are done: no list that may be long.
+SHORT = ("recording", "lead", "beats", "anomalous", "events", "share_readable", "files")
 UNFINISHED = "unfinished"
 NOTICE = "for research and education only; not a medical device"
 
@@ -49,7 +50,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a recording: its summary, or the error."""
+    """What became of a recording: the figures of `SHORT` out of its summary, or the error."""
 
     name: str
     summary: dict[str, Any] | None = None
@@ -64,23 +65,49 @@ def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) ->
         raise FileError(f"no detector {path}; `ecgad export` makes a file, evaluate_model.py a run")
     files.make_folder(job.folder)
     files.check_writable(job.folder)
-    files.remove_abandoned(job.folder)
-    calls = [(of, job, path, len(found) == 1) for of in found]
+    for folder in {(job.folder / of.name).parent for of in found}:
+        files.remove_abandoned(folder)
+    alone = len(found) == 1
+    calls = ((of, job, path, alone) for of in found)
     outcomes = []
-    judged = in_order(judge, calls, jobs)
-    for outcome in judged if len(found) == 1 else console.counted(judged, len(found), "recordings"):
+    judged = in_order(judge, calls, jobs, lost=_lost)
+    for outcome in judged if alone else console.counted(judged, len(found), "recordings"):
         outcomes.append(outcome)
-        if outcome.error is not None and len(found) > 1:
+        if outcome.error is not None and not alone:
             console.say(f"{outcome.name}: {outcome.error}")
-        elif outcome.skipped:
-            console.say(f"{outcome.name} is done already; --overwrite makes it anew")
+        _keep_error(job.folder, outcome, console)
     written = [of.summary for of in outcomes if of.summary is not None]
+    if n_skipped := sum(of.skipped for of in outcomes):
+        what = f"{outcomes[0].name} is" if alone else f"{n_skipped} of {len(found)} recordings are"
+        console.say(f"{what} done already; --overwrite makes {'it' if alone else 'them'} anew")
     if written:
         what = f"{len(written)} of {len(found)} recordings"
-        if len(found) == 1:
+        if alone:
             what = ", ".join(written[0]["files"])
         console.say(f"in {job.folder}: {what}; {NOTICE}")
     return outcomes
+
+
+def _lost(found: Found, *_: Any) -> Outcome:
+    """Say what became of a recording whose process was ended."""
+    return Outcome(found.name, error=UserError(f"{found.name}: {ENDED}; run it again"))
+
+
+def _keep_error(folder: Path, outcome: Outcome, console: Console) -> None:
+    """Keep on disk that a recording failed, until it does no longer.
+
+    Where files were kept that are made otherwise, nothing has been tried.
+    """
+    path = outputs.failure_path(folder, outcome.name)
+    if path.exists() and outputs.load_failure(path) is None:
+        return
+    if outcome.error is None:
+        path.unlink(missing_ok=True)
+    elif not isinstance(outcome.error, MismatchError):
+        try:
+            outputs.save_failure(path, outcome.name, outcome.error)
+        except (UserError, OSError) as error:
+            console.say(f"{path}: {error}")
 
 
 def judge(found: Found, job: Job, path: Path, alone: bool) -> Outcome:
@@ -92,12 +119,16 @@ def judge(found: Found, job: Job, path: Path, alone: bool) -> Outcome:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     detector, about = load(path)
     try:
-        return _judge(found, job, detector, about)
+        outcome = _judge(found, job, detector, about)
     except UserError as error:
         return Outcome(found.name, error=error)
     except OSError as error:
         reason = f"{error.filename or found.path}: {error.strerror or error}"
         return Outcome(found.name, error=FileError(reason))
+    except MemoryError:
+        return Outcome(found.name, error=UserError(f"{found.path}: out of memory"))
+    assert outcome.summary is not None
+    return replace(outcome, summary={name: outcome.summary[name] for name in SHORT})
 
 
 def _judge(found: Found, job: Job, detector: Detector, about: dict[str, Any]) -> Outcome:
@@ -160,7 +191,7 @@ def _done(paths: list[Path], made_by: dict[str, Any], overwrite: bool) -> dict[s
         return None
     if any(not path.is_file() for path in there):
         raise MismatchError(f"{there[0]} is no file; choose another folder by --output")
-    summary = _summary(paths[-1])
+    summary = outputs.load_summary(paths[-1])
     ours = "made_by" in summary
     if ours and (overwrite or summary.get(UNFINISHED)):
         return None
@@ -178,20 +209,12 @@ def _done(paths: list[Path], made_by: dict[str, Any], overwrite: bool) -> dict[s
     )
 
 
-def _summary(path: Path) -> dict[str, Any]:
-    """Return what a summary holds; nothing where it is none."""
-    with suppress(FileError):
-        content = files.load_json(path)
-        return content if isinstance(content, dict) else {}
-    return {}
-
-
 def _stale(paths: list[Path], folder: Path, name: str) -> list[Path]:
     """List what an earlier call wrote of a recording of this name, and this one does not.
 
     A summary may have been edited: no other files than these are looked for.
     """
-    summary = _summary(paths[-1])
+    summary = outputs.load_summary(paths[-1])
     listed = summary.get("files") if "made_by" in summary else None
     if not isinstance(listed, list):
         return []

@@ -5,7 +5,9 @@ import heapq
 import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from ecgad.artifacts import files
 from ecgad.detection.findings import Findings, kind_of
 from ecgad.detection.live import JudgedBeats
 from ecgad.detection.recording_page import recording_page
-from ecgad.errors import ConfigError
+from ecgad.errors import ConfigError, FileError, UserError
 from ecgad.recordings.annotations import annotation_bytes
 from ecgad.recordings.reader import Reader
 from ecgad.scoring.parts import PARTS
@@ -24,6 +26,8 @@ from ecgad.scoring.parts import PARTS
 ANNOTATIONS, BEATS, EVENTS, SUMMARY = ".ecgad", ".beats.csv", ".events.csv", ".json"
 EDF_ANNOTATIONS = ".ecgad.edf"
 PAGE = ".html"
+# Of a recording that failed.
+FAILURE = ".failed.json"
 # Beats whose text is made at a time.
 AT_ONCE = 10_000
 KINDS = (ANNOTATIONS, BEATS, EVENTS, EDF_ANNOTATIONS, PAGE, SUMMARY)
@@ -69,6 +73,37 @@ def save(folder: Path, findings: Findings, reader: Reader, summary: dict[str, An
         with files.written(folder / f"{name}{kind}") as file:
             file.writelines(pieces)
     files.save_json(folder / f"{name}{SUMMARY}", summary)
+
+
+def load_summary(path: Path) -> dict[str, Any]:
+    """Return what a summary holds; nothing where it is none."""
+    with suppress(FileError):
+        content = files.load_json(path)
+        return content if isinstance(content, dict) else {}
+    return {}
+
+
+def failure_path(folder: Path, name: str) -> Path:
+    """Return where it is kept that a recording failed."""
+    return folder / f"{name}{FAILURE}"
+
+
+def save_failure(path: Path, name: str, error: UserError) -> None:
+    """Write what kept a recording from being judged."""
+    made_by = {"ecgad": metadata.version("ecgad")}
+    content = {
+        "recording": name,
+        "error": str(error),
+        "exit_code": error.exit_code,
+        "made_by": made_by,
+    }
+    files.save_json(path, content)
+
+
+def load_failure(path: Path) -> dict[str, Any] | None:
+    """Read what `save_failure` wrote; None where it is something else."""
+    content = load_summary(path)
+    return content if {"recording", "error", "made_by"} <= content.keys() else None
 
 
 def _annotations(findings: Findings, header: bool) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ HEADER = ".hea"
 FORMATS = {HEADER: "WFDB", ".edf": "EDF", ".csv": "table", ".npy": "table", ".parquet": "table"}
 # What `ecgad detect` writes is no recording of its own.
 WRITTEN = (".ecgad.edf", ".beats.csv", ".events.csv")
+# Its table of all recordings, and how that begins.
+SUMMARY_TABLE, BEGINNING = "summary.csv", "recording,state,"
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,15 @@ def _named(path: Path) -> Found:
     return Found(path.stem, path, form)
 
 
+def is_summary_table(path: Path) -> bool:
+    """Return whether a file is a table of all recordings of `ecgad detect`."""
+    if path.name != SUMMARY_TABLE:
+        return False
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(BEGINNING)) == BEGINNING.encode()
+    return False
+
+
 def _format(path: Path) -> str | None:
     """Return what a file is by its name; None where it is no recording."""
     # wfdb finds no header of another case.
@@ -105,7 +117,9 @@ def _in_folder(folder: Path, tables: bool) -> list[Found]:
     known = sorted(
         path
         for path in files_below(folder)
-        if _format(path) is not None and not path.name.endswith(WRITTEN)
+        if _format(path) is not None
+        and not path.name.endswith(WRITTEN)
+        and not is_summary_table(path)
     )
     headers = [path for path in known if path.suffix == HEADER and path.is_file()]
     segments = {segment for path in headers for segment in _segments(path)}

@@ -14,12 +14,31 @@ from ecgad.errors import ConfigError, RankError, UserError
 
 T = TypeVar("T")
 
+
+def _number(variable: str, default: int) -> int:
+    """Return a number that a launcher has set; -1 where it is none."""
+    text = os.environ.get(variable, str(default))
+    return int(text) if text.isascii() and text.isdecimal() else -1
+
+
 # Set by torchrun.
-RANK = int(os.environ.get("RANK", "0"))
-SIZE = int(os.environ.get("WORLD_SIZE", "1"))
-LOCAL_RANK = int(os.environ.get("LOCAL_RANK", "0"))
+RANK = _number("RANK", 0)
+SIZE = _number("WORLD_SIZE", 1)
+LOCAL_RANK = _number("LOCAL_RANK", 0)
+# Whether this one speaks for all.
+FIRST = not 0 < RANK < SIZE
 # How often torchrun has started all processes again, after one of them was lost.
-ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+ATTEMPT = _number("TORCHELASTIC_RESTART_COUNT", 0)
+
+
+def check() -> None:
+    """Raise ConfigError where a launcher has set no numbers of processes that can be."""
+    if not 0 <= RANK < SIZE:
+        raise ConfigError(
+            f"RANK is {os.environ.get('RANK', 'not set')} and WORLD_SIZE is "
+            f"{os.environ.get('WORLD_SIZE', 'not set')}; a launcher sets RANK from 0 on, and "
+            f"WORLD_SIZE to the number of processes: unset them, or mend them"
+        )
 
 
 @contextmanager
