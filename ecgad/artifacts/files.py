@@ -52,6 +52,23 @@ def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
     size: how many bytes it will have, where that is known. Raises UserError, with the space that is
     needed, where the disk is full; what was at `path` stays then.
     """
+    with _temporary(path, size, lasting=True) as (_, file):
+        yield file
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Open a hidden file beside `path`, which is gone at the end of this context.
+
+    Gives where it is, and the file. Raises UserError as `written`.
+    """
+    with _temporary(path, None, lasting=False) as known:
+        yield known
+
+
+@contextmanager
+def _temporary(path: Path, size: int | None, lasting: bool) -> Iterator[tuple[str, IO[bytes]]]:
+    """Open a temporary file, which takes the place of `path` in the end where it is `lasting`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     so_far = free = 0
     temporary = str(path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}"))
@@ -65,32 +82,59 @@ def written(path: Path, size: int | None = None) -> Iterator[IO[bytes]]:
             with suppress(OSError):
                 locks.lock(descriptor)
             try:
-                yield file
-                file.flush()
-                os.fsync(descriptor)
+                yield temporary, file
+                if lasting:
+                    file.flush()
+                    os.fsync(descriptor)
             except BaseException:
                 so_far = os.fstat(descriptor).st_size
                 free = shutil.disk_usage(path.parent).free
                 # Closing it writes what is still buffered, and a full disk has no room for that.
                 os.ftruncate(descriptor, 0)
                 raise
-        Path(temporary).replace(path)
+        if lasting:
+            Path(temporary).replace(path)
+        else:
+            Path(temporary).unlink()
         interruption.temporaries.discard(temporary)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         interruption.temporaries.discard(temporary)
-        # Of several files that are open, each is thrown what befell one of them.
-        if (
-            isinstance(error, OSError)
-            and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            and error.filename in (None, str(path))
-        ):
-            needed = f"more than {so_far / 1e3:,.0f}" if size is None else f"{size / 1e3:,.0f}"
-            raise UserError(
-                f"the disk is full: {path} needs {needed} kB, and {free / 1e3:,.0f} kB are left; "
-                f"make room, or choose another folder"
-            ) from None
+        if _is_full(error, path):
+            raise _full(path, so_far, free, size) from None
         raise
+
+
+@contextmanager
+def room(path: Path, file: IO[bytes]) -> Iterator[None]:
+    """Raise UserError where the disk is full within this context, before the file is closed.
+
+    path: as given to `scratch`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not _is_full(error, path):
+            raise
+        so_far, free = os.fstat(file.fileno()).st_size, shutil.disk_usage(path.parent).free
+        raise _full(path, so_far, free, None) from None
+
+
+def _is_full(error: BaseException, path: Path) -> bool:
+    # Of several files that are open, each is thrown what befell one of them.
+    return (
+        isinstance(error, OSError)
+        and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        and error.filename in (None, str(path))
+    )
+
+
+def _full(path: Path, so_far: int, free: int, size: int | None) -> UserError:
+    needed = f"more than {so_far / 1e3:,.0f}" if size is None else f"{size / 1e3:,.0f}"
+    return UserError(
+        f"the disk is full: {path} needs {needed} kB, and {free / 1e3:,.0f} kB are left; "
+        f"make room, or choose another folder"
+    )
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -24,7 +24,7 @@ def detect(
     recordings: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="RECORDING...",
+            metavar="RECORDING",
             help="WFDB records, EDF files, tables, or folders of these.",
             show_default=False,
         ),

@@ -95,13 +95,14 @@ class Run:
 def script(
     stage: Callable[..., None],
     by_ranks: bool = False,
+    on_device: bool = True,
     interrupted: str = "run it again",
 ) -> None:
     """Run `stage(run, **options)` as a command-line program, and exit with its code.
 
     The stage's docstring is the help text; its parameters after `run` are options of its own.
-    by_ranks: whether torchrun may start it as several processes. interrupted: how it goes on after
-    an interruption.
+    by_ranks: whether torchrun may start it as several processes. on_device: whether it computes on
+    one. interrupted: how it goes on after an interruption.
     """
 
     def command(
@@ -136,7 +137,7 @@ def script(
                 logging.disable(logging.INFO)
             experiment = load_experiment(config, set_ or [], seed)
             if processes.SIZE > 1 and not by_ranks:
-                raise ConfigError("torchrun is for training and evaluation; run this without it")
+                raise ConfigError("this draws by one process; run it without torchrun")
             stack = ExitStack()
             run = Run(
                 experiment=experiment,
@@ -147,7 +148,7 @@ def script(
                 console=Console(quiet or processes.RANK > 0),
                 stack=stack,
             )
-            with stack, processes.process_group(run.device):
+            with stack, processes.process_group(run.device if on_device else None):
                 stage(run, **options)
 
         return exit_code(work, interrupted)

@@ -6,6 +6,7 @@ A rank is one of these processes. Each holds a share of the beats; rank 0 alone 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +26,9 @@ def _number(variable: str, default: int) -> int:
 RANK = _number("RANK", 0)
 SIZE = _number("WORLD_SIZE", 1)
 LOCAL_RANK = _number("LOCAL_RANK", 0)
+# For which ranks wait for each other: one may read, or write, what others are waiting for. A rank
+# that is lost is noticed at once.
+PATIENCE = timedelta(days=7)
 # Whether this one speaks for all.
 FIRST = not 0 < RANK < SIZE
 # How often torchrun has started all processes again, after one of them was lost.
@@ -42,14 +46,21 @@ def check() -> None:
 
 
 @contextmanager
-def process_group(device: str) -> Iterator[None]:
+def process_group(device: str | None) -> Iterator[None]:
     """Keep the ranks in touch within this context; with one process there is nothing to do.
 
-    device: as given on the command line. Raises RankError where another rank was lost.
+    device: as given on the command line; None: nothing is computed on one. Raises ConfigError where
+    a launcher has not said how the ranks find each other, and RankError where another was lost.
     """
+    check()
     if SIZE == 1:
         yield
         return
+    if lacking := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
+        raise ConfigError(
+            f"RANK and WORLD_SIZE are set, but {' and '.join(lacking)} are not; start several "
+            f"processes by torchrun, or unset these"
+        )
     import torch
     import torch.distributed as dist
     from torch._C._distributed_c10d import PrefixStore
@@ -67,7 +78,7 @@ def process_group(device: str) -> Iterator[None]:
     store, _, _ = next(rendezvous("env://"))
     store = PrefixStore(f"attempt {ATTEMPT}", store)
     backend = "nccl" if cuda else "gloo"
-    dist.init_process_group(backend, store=store, rank=RANK, world_size=SIZE)
+    dist.init_process_group(backend, store=store, rank=RANK, world_size=SIZE, timeout=PATIENCE)
     try:
         yield
         # A rank that leaves early would look lost to the others.
@@ -77,8 +88,8 @@ def process_group(device: str) -> Iterator[None]:
         if "onnection" not in str(error):
             raise
         raise RankError(
-            "another process was lost; torchrun goes on from the last checkpoint where it is given "
-            "--max-restarts",
+            "another process was lost; torchrun starts all of them again where it is given "
+            "--max-restarts, and a training goes on from its last checkpoint",
             1,
         ) from None
     finally:
@@ -94,8 +105,6 @@ def fail_together() -> Iterator[None]:
     if SIZE == 1:
         yield
         return
-    import torch.distributed as dist
-
     failure: tuple[str, int] | None = None
     try:
         yield
@@ -103,9 +112,7 @@ def fail_together() -> Iterator[None]:
         failure = str(error), error.exit_code
     except OSError as error:
         failure = str(error), 1
-    failures = [failure] * SIZE
-    dist.all_gather_object(failures, failure)
-    for rank, found in enumerate(failures):
+    for rank, found in enumerate(gather(failure)):
         if found is not None:
             message, code = found
             raise RankError(message if rank == 0 else f"process {rank} of {SIZE}: {message}", code)
@@ -131,15 +138,19 @@ def shard(n: int, unit: int = 1) -> tuple[int, int]:
     return min(n, units * RANK // SIZE * unit), min(n, units * (RANK + 1) // SIZE * unit)
 
 
+def gather(value: T) -> list[T]:
+    """Return the values of all ranks, in their order, on each of them."""
+    values = [value] * SIZE
+    if SIZE > 1:
+        import torch.distributed as dist
+
+        dist.all_gather_object(values, value)
+    return values
+
+
 def all_gather(part: np.ndarray) -> np.ndarray:
     """Return the parts of all ranks, one after the other, on each of them."""
-    if SIZE == 1:
-        return part
-    import torch.distributed as dist
-
-    parts = [part] * SIZE
-    dist.all_gather_object(parts, part)
-    return np.concatenate(parts)
+    return part if SIZE == 1 else np.concatenate(gather(part))
 
 
 def all_reduce_sum(value: float) -> float:

@@ -163,7 +163,8 @@ class RecordSource(Source[R]):
             raise ConfigError(f"data.{self.name}.skip_records: no record is left to read")
         return left
 
-    def read(self, jobs: int | None = None) -> Generator[Part]:
+    def read(self, jobs: int | None = None, share: slice = slice(None)) -> Generator[Part]:
+        """Read the records, as all sources. share: which of them; all others are left."""
         from ecgad.runtime.workers import in_order
 
         check_rates(self.headers, self.settings)
@@ -171,7 +172,7 @@ class RecordSource(Source[R]):
         width = max(map(len, names))
         calls = [
             (header, record, self.annotator, type(self).label, self.settings, width)
-            for header, record in zip(self.headers, self.records, strict=True)
+            for header, record in zip(self.headers[share], self.records[share], strict=True)
         ]
         yield from in_order(read_record, calls, jobs)
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,15 +77,15 @@ class Source(ABC, Generic[S]):
     @contextmanager
     def reading(self, jobs: int | None, console: Console) -> Iterator[Iterator[Part]]:
         """Read within this context, show how far it is, and count what is left out."""
-
-        def counted(parts: Iterator[Part]) -> Iterator[Part]:
-            for part in parts:
-                self.left_out.update(part.left_out)
-                yield part
-
         with closing(self.read(jobs)) as parts:
             shown = console.counted(parts, len(self.records), "record") if self.records else parts
-            yield counted(shown)
+            yield self.counted(shown)
+
+    def counted(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """Pass the parts on, and count what is left out."""
+        for part in parts:
+            self.left_out.update(part.left_out)
+            yield part
 
     def changed(self, sha256: Mapping[str, str]) -> str:
         """Say which files differ from the published ones; empty where none does.
