@@ -110,7 +110,7 @@ def test_what_is_done_is_skipped_and_what_is_others_is_kept(
     first = detect(folder, "-o", out)
     assert [of["recording"] for of in first["recordings"]] == ["a", "b"]
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert len(before) == 10
+    assert len(before) == 12
     again = script(COMMAND, "detect", folder, "-o", out)
     assert again.code == 0
     assert "2 of 2 recordings are done already" in again.stderr

@@ -55,8 +55,10 @@ FROM_SUMMARY: dict[str, tuple[str, ...]] = {
     "run": ("events", "run"),
     "events_per_hour": ("events", "per_hour"),
     "detector": ("detector", "name"),
-    "threshold": ("detector", "promise"),
+    "threshold": ("detector", "threshold"),
 }
+# Told on the page alone.
+PROMISE = ("detector", "promise")
 COLUMNS = ("recording", "state", "share_anomalous", *FROM_SUMMARY, "error")
 # Of the page, in this order; `archive.js` shows them.
 SHOWN = (
@@ -177,7 +179,8 @@ def _row(folder: Path, name: str) -> Row | None:
             figures = {column: _figure(summary, keys) for column, keys in FROM_SUMMARY.items()}
             share = figures["anomalous"] / figures["judged"] if figures["judged"] else None
             shares = {"share_anomalous": None if share is None else round(share, 6)}
-            return {**empty, **figures, **shares, "recording": name, "state": DONE}
+            known = {"recording": name, "state": DONE, "promise": _figure(summary, PROMISE)}
+            return {**empty, **figures, **shares, **known}
         except (KeyError, TypeError):
             error = f"{path} is damaged, or by another version of ecgad; give --overwrite"
     return {**empty, "recording": name, "state": FAILED, "error": error, "exit_code": 1}
@@ -232,7 +235,7 @@ def _page(joined: Joined) -> str:
         f"<li><strong>{escape(value)}</strong> <span>{escape(words)}</span></li>"
         for value, words in figures
     )
-    made = sorted({f"{row['detector']}, {row['threshold']}" for row in rows if row["detector"]})
+    made = sorted({f"{row['detector']}, {row['promise']}" for row in rows if row["state"] == DONE})
     told = "; ".join(made[:3]) + (f"; and {len(made) - 3} others" if len(made) > 3 else "")
     title = f"{len(rows):,} recordings"
     body = BODY.format(mark=MARK, title=escape(title), figures=listed, detector=escape(told))
