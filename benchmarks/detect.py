@@ -124,16 +124,16 @@ def join(folder: Path, scratch: Path) -> Path:
 
 def repeated(record: Path, times: int) -> Path:
     """Write a record that is another one several times over; return it."""
-    longer = record.with_name("hours72")
+    longer = record.with_name(f"hours{24 * times}")
     content = record.with_suffix(".dat").read_bytes()
     with longer.with_suffix(".dat").open("wb") as file:
         for _ in range(times):
             file.write(content)
     first, *others = record.with_suffix(".hea").read_text(encoding="ascii").splitlines()
-    name, n_leads, rate, n_samples, *_ = first.split()
-    lines = [f"{name.replace('24', '72')} {n_leads} {rate} {int(n_samples) * times}"]
+    _, n_leads, rate, n_samples, *_ = first.split()
+    lines = [f"{longer.name} {n_leads} {rate} {int(n_samples) * times}"]
     for line in others:
-        words = line.replace("hours24", "hours72").split()
+        words = line.replace(record.name, longer.name).split()
         # Without the checksum, which is of one time.
         lines.append(" ".join([*words[:5], words[5], "0", "0", words[8]]))
     longer.with_suffix(".hea").write_text("\n".join(lines) + "\n", encoding="ascii")

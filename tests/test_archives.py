@@ -99,6 +99,18 @@ def test_shares_that_cannot_be_are_refused(
     assert "RANK is" in fails(2, PREPROCESS)
 
 
+def test_tasks_of_slurm_are_shares() -> None:
+    done = subprocess.run(
+        ["bash", "sweeps/detect.slurm", "9", "archive", "found", "--leads", "V5"],
+        cwd=REPOSITORY,
+        env={**os.environ, "ECGAD": "echo", "SLURM_ARRAY_TASK_ID": "4", "SLURM_CPUS_PER_TASK": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "detect archive -o found --shard 4/9 --jobs 3 --leads V5\n"
+
+
 def ended_at_b(found: Found, job: Job, path: Path, alone: bool) -> Outcome:
     """Judge, by a process that is ended from outside at one recording."""
     if found.name == "b":
