@@ -128,7 +128,8 @@ def test_a_process_that_is_ended_costs_its_recording_alone(
         ended.setattr(archive, "judge", ended_at_b)
         outcome = script(COMMAND, "detect", raw, "-o", out, "--json")
     assert outcome.code == 1
-    assert "1 of 4 recordings failed: b: a process was ended" in outcome.stderr.splitlines()[-1]
+    told = outcome.stderr.splitlines()[-1]
+    assert "1 of 4 recordings failed: " in told and "b.hea: a process was ended" in told
     result = json.loads(outcome.stdout)
     assert [of["recording"] for of in result["recordings"]] == ["a", "c", "d/e"]
     assert [of["recording"] for of in result["failed"]] == ["b"]
@@ -189,6 +190,16 @@ def test_a_failure_is_kept_until_the_recording_is_judged(
     assert "2 of 4 recordings failed: b: " in joined_again.stderr
     assert [of["recording"] for of in json.loads(joined_again.stdout)["failed"]] == ["b", "c"]
     assert "interrupted" in rows_of(out)["c"]["error"]
+    for damaged in (
+        {"beats": "many"},
+        {"seconds": 10**20},
+        {"events": 7},
+        {"judged": True, "lead": 1},
+    ):
+        (out / "d/e.json").write_text(json.dumps({**summary, **damaged}))
+        assert script(COMMAND, "detect", "--summary", out).code == 3
+        assert "is damaged" in rows_of(out)["d/e"]["error"]
+    (out / "d/e.json").write_text(json.dumps(summary))
 
     signals.write_bytes(whole)
     assert script(COMMAND, "detect", raw, "-o", out).code == 0

@@ -90,7 +90,7 @@ def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) ->
 
 def _lost(found: Found, *_: Any) -> Outcome:
     """Say what became of a recording whose process was ended."""
-    return Outcome(found.name, error=UserError(f"{found.name}: {ENDED}; run it again"))
+    return Outcome(found.name, error=UserError(f"{found.path}: {ENDED}; run it again"))
 
 
 def _keep_error(folder: Path, outcome: Outcome, console: Console) -> None:

@@ -27,7 +27,7 @@ BODY = """{mark}
 <ul class="figures">
 {figures}
 </ul>
-<p class="note">Detector: {detector}. All figures, and more of them, are in
+<p class="note">{detectors} All figures, and more of them, are in
 <a href="summary.csv">summary.csv</a>.</p>
 <noscript><p>The table of this page needs JavaScript.</p></noscript>
 <div id="controls"></div>
@@ -59,6 +59,8 @@ FROM_SUMMARY: dict[str, tuple[str, ...]] = {
 }
 # Told on the page alone.
 PROMISE = ("detector", "promise")
+WORDS = {"lead", "start", "name", "promise"}  # by the last key; all others are numbers
+LARGEST = 1e15
 COLUMNS = ("recording", "state", "share_anomalous", *FROM_SUMMARY, "error")
 # Of the page, in this order; `archive.js` shows them.
 SHOWN = (
@@ -187,10 +189,14 @@ def _row(folder: Path, name: str) -> Row | None:
 
 
 def _figure(summary: dict[str, Any], keys: Sequence[str]) -> Any:
+    """Return a value of a summary. Raises KeyError or TypeError where it is of another kind."""
     value: Any = summary
     for key in keys:
         value = value[key]
-    if value is not None and not isinstance(value, str | int | float):
+    kind = str if keys[-1] in WORDS else int | float
+    if value is not None and not isinstance(value, kind):
+        raise TypeError
+    if isinstance(value, int | float) and not abs(value) < LARGEST:
         raise TypeError
     return value
 
@@ -236,8 +242,9 @@ def _page(joined: Joined) -> str:
         for value, words in figures
     )
     made = sorted({f"{row['detector']}, {row['promise']}" for row in rows if row["state"] == DONE})
-    told = "; ".join(made[:3]) + (f"; and {len(made) - 3} others" if len(made) > 3 else "")
+    more = f"; and {len(made) - 3} others" if len(made) > 3 else ""
+    told = f"Detector: {'; '.join(made[:3])}{more}." if made else ""
     title = f"{len(rows):,} recordings"
-    body = BODY.format(mark=MARK, title=escape(title), figures=listed, detector=escape(told))
+    body = BODY.format(mark=MARK, title=escape(title), figures=listed, detectors=escape(told))
     data = {"columns": SHOWN, "rows": [[row[column] for column in SHOWN] for row in rows]}
     return "".join(page(title, body, ["archive.css"], ["archive.js"], data))

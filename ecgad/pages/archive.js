@@ -87,7 +87,7 @@ function show() {
   const listed = state.view === 'failed' ? OF_FAILURES : COLUMNS;
   const found = chosen();
   const here = found.slice(0, state.limit);
-  byId('table').replaceChildren(element('table', {},
+  byId('table').replaceChildren(element('table', { 'aria-label': 'Recordings' },
     element('thead', {}, element('tr', {}, ...listed.map(heading))),
     element('tbody', {}, ...here.map((row) => line(row, listed)))));
   const of = found.length === rows.length ? '' : ` of ${counted(rows.length, 'recording')}`;

@@ -39,7 +39,7 @@ def in_order(
     calls = iter(calls)
     n_processes = min(jobs or _cores(), _cores())
     first = list(islice(calls, 2))
-    if n_processes == 1 or len(first) == 1:
+    if n_processes == 1 or len(first) < 2:
         for call in (*first, *calls):
             yield function(*call)
         return
