@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import archive as archive_benchmark
 import pytest
 
 from ecgad.artifacts import files
@@ -240,6 +241,30 @@ def test_files_of_others_are_kept_and_a_join_adds_to_earlier_ones(
     assert list(rows_of(out)) == sorted(NAMES)
     words = ("--rate", "200", "--unit", "mV", "--quiet")
     assert "no recordings in" in fails(3, COMMAND, "detect", out, *words)
+
+
+def test_the_benchmark_links_records_and_counts_what_was_written(
+    raw: Path, tmp_path: Path, script: Call
+) -> None:
+    records, out = tmp_path / "records", tmp_path / "out"
+    archive_benchmark.link(raw, records, 5)
+    assert len(recordings(script(COMMAND, "detect", records, "-o", out, "--json"))) == 5
+    found = archive_benchmark.content(out)
+    beats = {name: int(row["beats"]) for name, row in rows_of(out).items()}
+    assert found["beats"] == sum(beats.values()) > 5 * 30
+    of_ours = (path for path in out.iterdir() if path.name not in ("index.html", "summary.csv"))
+    assert archive_benchmark.written(found) == sum(path.stat().st_size for path in of_ours)
+    assert found["disk"]["pages"] > found["disk"]["beats"]
+
+    known = {"wall": 3.0, "again": 1.0, "joined": 1.0, "worker": 250.0, "read": 0.1, "index": 5000}
+    small = {**found, **known, "records": 10, "cpu": 20.0, "dealer": 50.0}
+    large = {**found, **known, "records": 110, "cpu": 242.0, "dealer": 51.0}
+    growth = archive_benchmark.growth([small, large])
+    assert "| that, to the first column | 1.00 | 1.10 |" in growth
+    patient = {**large, "hours": 336.0, "signal": 10**9, "beats": 2_700_000, "cpu": 3600.0}
+    study = archive_benchmark.study([small, large], patient)
+    assert "| core-hours | 1,000 | 11,000 |" in study
+    assert "| memory of the process that deals | 160 MB | 160 MB |" in study
 
 
 def test_the_index_sorts_filters_and_leads_to_each_recording(tmp_path: Path, look: Open) -> None:
