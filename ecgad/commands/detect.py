@@ -1,4 +1,4 @@
-"""`ecgad detect`: recordings in, annotations, tables and a summary out."""
+"""`ecgad detect`: recordings in, pages, annotations, tables and summaries out."""
 
 import re
 from collections.abc import Sequence
@@ -74,9 +74,9 @@ def detect(
 ) -> int:
     """Find the beats of recordings, and say which of them are anomalous.
 
-    Of each recording NAME it writes NAME.ecgad (WFDB annotations), NAME.beats.csv, NAME.events.csv
-    and NAME.json; of several together, summary.csv and index.html. For research and education only;
-    not a medical device.
+    Of each recording NAME it writes NAME.html (a page to look at), NAME.ecgad (WFDB annotations),
+    NAME.beats.csv, NAME.events.csv and NAME.json; of several together, summary.csv and index.html.
+    For research and education only; not a medical device.
     """
     code = 0
 
