@@ -16,9 +16,9 @@ STRIP = 10.0
 # What the ECG is drawn from: steps in mV, and about so many samples a second.
 VOLTAGE_STEP, DRAWN_RATE = 0.005, 250.0
 MISSING = -(2**15)
-# The largest that the ECG may be, in bytes as deflated: a page of 10 MB with all else. A sample
-# takes about so many bytes.
-LARGEST_ECG, BYTES_A_SAMPLE = 5_600_000, 0.6
+# Bytes of a page that a sample of ECG takes, in base64, and a beat that is drawn.
+BYTES_A_SAMPLE, BYTES_A_BEAT = 0.8, 30
+BEATS_A_SECOND = 1.5
 # s; stretches that are nearer are read together, which is faster than to read them apart.
 NEAR = 120.0
 # The usual beat: seconds around the R peak, and of how many normal beats it is the middle, of which
@@ -52,32 +52,29 @@ class Drawing:
         self.every = max(1, round(findings.sampling_rate / DRAWN_RATE))
         self.rate = findings.sampling_rate / self.every
         self.first, self.stop = findings.first, findings.first + findings.n_samples
+        self._offsets: np.ndarray | None = None
         self.continuous = findings.n_samples <= CONTINUOUS * findings.sampling_rate
 
     def length(self, start: int, stop: int) -> int:
         """Return how many samples are drawn of a stretch."""
         return (stop - start) // self.every
 
-    def pieces(self, centres: np.ndarray) -> tuple[list[tuple[int, int]], bytes]:
-        """Return the stretches that are drawn, in samples, and their ECG.
+    def stretches(self, centres: np.ndarray, most_bytes: float) -> list[tuple[int, int]]:
+        """Return the stretches that are drawn, in samples: all of a recording of `CONTINUOUS` or
+        less, else as many strips as fit into about so many bytes.
 
-        centres: of the strips, in samples, the first first. Of a long recording as many of them are
-        drawn as fit; of another one all of it is.
+        centres: of the strips, in samples, the first first.
         """
         if self.continuous:
-            stretches = [(self.first, self.stop)]
-            return stretches, self._deflated(stretches)
-        n_events = len(centres)
+            return [(self.first, self.stop)]
+        a_second = len(self.leads) * self.rate * BYTES_A_SAMPLE + BEATS_A_SECOND * BYTES_A_BEAT
+        n_centres = len(centres)
         while True:
-            stretches = self._strips(centres[:n_events])
-            n_samples = sum(self.length(*of) for of in stretches) * len(self.leads)
-            share = LARGEST_ECG / max(1.0, n_samples * BYTES_A_SAMPLE)
-            if share >= 1:
-                ecg = self._deflated(stretches)
-                if len(ecg) <= LARGEST_ECG:
-                    return stretches, ecg
-                share = LARGEST_ECG / len(ecg)
-            n_events = int(n_events * share * 0.98)
+            found = self._strips(centres[:n_centres])
+            n_bytes = sum(self.length(*of) for of in found) / self.rate * a_second
+            if n_bytes <= most_bytes:
+                return found
+            n_centres = int(n_centres * most_bytes / n_bytes * 0.98)
 
     def _strips(self, centres: np.ndarray) -> list[tuple[int, int]]:
         """Return the strips around these samples in time, joined where they overlap."""
@@ -92,8 +89,10 @@ class Drawing:
                 found.append((begin, begin + width))
         return found
 
-    def _deflated(self, stretches: Sequence[tuple[int, int]]) -> bytes:
+    def deflated(self, stretches: Sequence[tuple[int, int]]) -> bytes:
         """Return the ECG of stretches, lead after lead, in half a byte a sample or so.
+
+        Each lead less its middle where the recording begins: electrodes have an offset.
 
         Differences from sample to sample, modulo 2**16, with their sign in the lowest bit; first
         the lower bytes of all, then the upper ones. So prepared, runs and Huffman codes alone are
@@ -133,9 +132,18 @@ class Drawing:
     def _drawn(self, values: np.ndarray) -> np.ndarray:
         n_samples = values.shape[1] // self.every
         of_means = values[:, : n_samples * self.every].reshape(len(values), n_samples, self.every)
-        steps = np.rint(of_means.mean(axis=2) / VOLTAGE_STEP)
-        clipped = np.clip(steps, -(2**15) + 1, 2**15 - 1)
-        return np.where(np.isnan(clipped), MISSING, clipped).astype(np.int16)
+        means = of_means.mean(axis=2)
+        if self._offsets is None:
+            there = ~np.isnan(means)
+            middle = [
+                np.median(of[known]) if known.any() else 0.0
+                for of, known in zip(means, there, strict=True)
+            ]
+            self._offsets = np.array(middle)[:, np.newaxis]
+        steps = np.rint((means - self._offsets) / VOLTAGE_STEP)
+        # What is further off is no ECG.
+        drawable = np.abs(steps) < -MISSING
+        return np.where(drawable, steps, MISSING).astype(np.int16)
 
     def usual_beat(self) -> UsualBeat | None:
         """Return the patient's usual beat in each lead; None where there is no normal one."""

@@ -68,7 +68,9 @@ def save(folder: Path, findings: Findings, reader: Reader, summary: dict[str, An
     }
     if reader.format == "EDF":
         content[EDF_ANNOTATIONS] = [_edf(findings, reasons)]
-    content[PAGE] = (piece.encode() for piece in recording_page(findings, reader, summary, reasons))
+    # Names may hold bytes that are no text.
+    page = recording_page(findings, reader, summary, reasons)
+    content[PAGE] = (piece.encode("utf-8", "backslashreplace") for piece in page)
     for kind, pieces in content.items():
         with files.written(folder / f"{name}{kind}") as file:
             file.writelines(pieces)

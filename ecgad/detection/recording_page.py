@@ -1,7 +1,7 @@
 """The page of a recording: what was found, to look at."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -19,8 +19,10 @@ STYLES = ("recording.css",)
 SCRIPTS = ("ecg.js", "course.js", "events.js", "viewer.js", "recording.js")
 # Leads that are drawn: those judged, and one beside it.
 LEADS = 2
-# Events that are listed.
-MOST_EVENTS = 20_000
+# Events that are listed, and what one takes.
+MOST_EVENTS, BYTES_AN_EVENT = 20_000, 60
+# Bytes of a page of strips, and of what it has beside ECG, beats and events.
+LARGEST, BESIDE = 10_000_000, 300_000
 # Of what a detector was measured by, the names.
 MEASURES = {
     "auroc": "AUROC",
@@ -31,52 +33,68 @@ MEASURES = {
 
 def recording_page(
     findings: Findings, reader: Reader, summary: dict[str, Any], reasons: Sequence[str]
-) -> Iterator[str]:
-    """Give the page of a recording piece by piece.
+) -> list[str]:
+    """Return the page of a recording, in pieces.
 
     reader: of the same recording; it is read again. summary: as in NAME.json. reasons: of each
     beat. Raises FileError where the recording cannot be read any more.
     """
     leads = _drawn_leads(findings, reader)
-    events = _Events(findings)
     drawing = Drawing(findings, reader, leads)
-    pieces, ecg = drawing.pieces(events.strip_centres())
+    events = _Events(findings)
+    body = _body(findings, reader, summary, drawing.continuous)
+    usual = _usual(drawing.usual_beat())
+    most_bytes = float(LARGEST - BESIDE - BYTES_AN_EVENT * len(events.peak))
+    while True:
+        stretches = drawing.stretches(events.strip_centres(), most_bytes)
+        data = {
+            "name": findings.name,
+            "leads": [reader.lead_names[lead] for lead in leads],
+            "first": _rounded(findings.first / findings.sampling_rate),
+            "seconds": _rounded(findings.n_samples / findings.sampling_rate),
+            "clock": _clock(findings),
+            "threshold": summary["detector"]["threshold"],
+            "course": _course(findings),
+            "unreadable": summary["unreadable"],
+            **_beats_and_events(findings, events, stretches, reasons),
+            "ecg": {
+                "rate": drawing.rate,
+                "step": VOLTAGE_STEP,
+                "pieces": [
+                    [_rounded(start / findings.sampling_rate), drawing.length(start, stop)]
+                    for start, stop in stretches
+                ],
+            },
+            "continuous": drawing.continuous,
+            "usual": usual,
+        }
+        title = f"{findings.name}: ECG anomalies"
+        blobs = {"ecg": drawing.deflated(stretches)}
+        pieces = list(page(title, body, STYLES, SCRIPTS, data, blobs))
+        size = sum(map(len, pieces))
+        if drawing.continuous or size <= LARGEST:
+            return pieces
+        # The ECG is harder to deflate than most.
+        most_bytes *= 0.98 * LARGEST / size
+
+
+def _beats_and_events(
+    findings: Findings,
+    events: "_Events",
+    stretches: Sequence[tuple[int, int]],
+    reasons: Sequence[str],
+) -> dict[str, Any]:
+    """Return events, the beats of these stretches, and the reasons that both refer to."""
     shown = np.zeros(len(findings.beats), bool)
-    for start, stop in pieces:
-        first, last = np.searchsorted(findings.beats.samples, (start, stop))
+    for stretch in stretches:
+        first, last = np.searchsorted(findings.beats.samples, stretch)
         shown[first:last] = True
     words: dict[str, int] = {}
-    data = {
-        "name": findings.name,
-        "leads": [reader.lead_names[lead] for lead in leads],
-        "first": _rounded(findings.first / findings.sampling_rate),
-        "seconds": _rounded(findings.n_samples / findings.sampling_rate),
-        "clock": _clock(findings),
-        "threshold": summary["detector"]["threshold"],
-        "course": _course(findings),
-        "unreadable": summary["unreadable"],
+    return {
         "events": events.columns(reasons, words),
         "beats": _beats(findings, np.flatnonzero(shown), reasons, words),
         "reasons": list(words),
-        "ecg": {
-            "rate": drawing.rate,
-            "step": VOLTAGE_STEP,
-            "pieces": [
-                [_rounded(start / findings.sampling_rate), drawing.length(start, stop)]
-                for start, stop in pieces
-            ],
-        },
-        "continuous": drawing.continuous,
-        "usual": _usual(drawing.usual_beat()),
     }
-    yield from page(
-        f"{findings.name}: ECG anomalies",
-        _body(findings, summary, drawing.continuous),
-        STYLES,
-        SCRIPTS,
-        data,
-        {"ecg": ecg},
-    )
 
 
 def _drawn_leads(findings: Findings, reader: Reader) -> list[int]:
@@ -192,15 +210,22 @@ def _clock(findings: Findings) -> float | None:
     return start.hour * 3600 + start.minute * 60 + start.second + start.microsecond / 1e6
 
 
-def _body(findings: Findings, summary: dict[str, Any], continuous: bool) -> str:
+def _body(findings: Findings, reader: Reader, summary: dict[str, Any], continuous: bool) -> str:
     """Return what the page says without its scripts."""
     name, detector = escape(findings.name), summary["detector"]
-    start = findings.start
-    told = "" if start is None else f", begun {_start_words(start)}"
+    told = ""
+    if findings.n_samples < reader.n_samples:
+        ends = (findings.first, findings.first + findings.n_samples)
+        from_, to = (_clock_words(sample / findings.sampling_rate) for sample in ends)
+        told += f", from {from_} to {to} of a recording"
+    if (start := findings.start) is not None:
+        told += f" that began {_start_words(start)}" if told else f", begun {_start_words(start)}"
     which = findings.lead if findings.lead.startswith("lead") else f"lead {findings.lead}"
+    annotator = summary["made_by"].get("annotator")
+    peaks = f" Its R peaks are those of the annotations {annotator}." if annotator else ""
     lead = (
         f"{_length_words(summary['seconds'])} of ECG{told}, judged in {escape(which)} at "
-        f"{findings.sampling_rate:g} Hz."
+        f"{findings.sampling_rate:g} Hz.{escape(peaks)}"
     )
     parts = [f"<header><h1>{name}</h1>\n<p>{lead} {NOTICE}</p></header>", _figures(summary)]
     contents = [("course", "Course"), ("events", "Events")]
@@ -241,17 +266,24 @@ def _figures(summary: dict[str, Any]) -> str:
 
 
 def _event_words(events: dict[str, Any]) -> str:
-    kinds = f"{events['single']:,} single, {events['couplet']:,} couplets, {events['run']:,} runs"
-    return f"events: {kinds}"
+    couplets, runs = (
+        f"{events[kind]:,} {kind}{'' if events[kind] == 1 else 's'}" for kind in ("couplet", "run")
+    )
+    return f"events: {events['single']:,} single, {couplets}, {runs}"
 
 
 def _rate(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
 
 
+def _clock_words(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
 def _length_words(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:.0f} seconds"
+        return f"{seconds:.3g} seconds"
     if seconds < 2 * 3600:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.1f} hours"

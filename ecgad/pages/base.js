@@ -77,8 +77,10 @@ function duration(seconds, decimals = 0) {
   return `${seconds < 0 && total ? '−' : ''}${words}${fraction}`;
 }
 
+// A number of so many figures, but never less than its whole part.
 function number(value, digits = 3) {
-  return value === null ? '–' : String(Number(value.toPrecision(digits)));
+  if (value === null) return '–';
+  return Math.abs(value) >= 10 ** digits ? String(Math.round(value)) : String(Number(value.toPrecision(digits)));
 }
 
 function counted(n, one, several = `${one}s`) {

@@ -137,13 +137,17 @@ class Course {
 
   axis(height) {
     const group = drawn('g', { class: 'axis' });
-    const wanted = this.recording.seconds / Math.max(2, (this.width - LEFT) / 110);
-    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
-    const step = steps.find((value) => value >= wanted) ?? 86400;
+    const perSecond = (this.width - LEFT) / this.recording.seconds;
+    const needed = this.times(this.end).length * 6.5 + 24; // px, of a label
+    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200,
+      86400, 2 * 86400, 7 * 86400];
+    const step = steps.find((value) => value * perSecond >= needed) ?? 28 * 86400;
     for (let at = Math.ceil(this.recording.first / step) * step; at <= this.end; at += step) {
       const left = this.x(at);
       group.append(drawn('path', { class: 'tick', d: `M${left} 0V${height - FOOT + 4}` }));
-      const anchor = left > this.width - 30 ? 'end' : left < LEFT + 20 ? 'start' : 'middle';
+      const anchor = left > this.width - needed / 2 ? 'end' : left < LEFT + needed / 2 ? 'start' : 'middle';
+      // Beside the first and last ones, which are moved inwards, there may be no room.
+      if (anchor !== 'middle' && at !== Math.ceil(this.recording.first / step) * step && at + step <= this.end) continue;
       group.append(drawn('text', { x: left, y: height - 5, 'text-anchor': anchor, 'font-size': 11 },
         this.times(at)));
     }
@@ -174,9 +178,14 @@ class Course {
   listen() {
     const at = (event) => this.seconds(event.clientX - this.box.getBoundingClientRect().left);
     let begun = null;
+    // Back to the range that was there before.
+    const leave = () => {
+      if (begun) this.select(begun.range);
+      begun = null;
+    };
     this.box.addEventListener('pointerdown', (event) => {
       if (event.button) return;
-      begun = { x: event.clientX, seconds: at(event) };
+      begun = { x: event.clientX, seconds: at(event), range: this.range };
       this.box.setPointerCapture(event.pointerId);
     });
     this.box.addEventListener('pointermove', (event) => {
@@ -186,23 +195,25 @@ class Course {
     });
     this.box.addEventListener('pointerup', (event) => {
       if (!begun) return;
-      const dragged = Math.abs(event.clientX - begun.x) > 4;
-      begun = null;
-      if (dragged) {
+      if (Math.abs(event.clientX - begun.x) > 4) {
+        begun = null;
         this.choose(this.range);
-      } else {
-        this.moveTo(at(event));
-        this.go(this.cursor);
+        return;
       }
+      leave();
+      this.moveTo(at(event));
+      this.go(this.cursor);
     });
-    this.box.addEventListener('pointercancel', () => { begun = null; });
+    this.box.addEventListener('pointercancel', leave);
     this.box.addEventListener('keydown', (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
       const { step } = this.recording.course;
       const moves = { ArrowLeft: -step, ArrowRight: step, PageDown: 10 * step, PageUp: -10 * step };
       if (event.key in moves) this.moveTo(this.cursor + moves[event.key]);
       else if (event.key === 'Home') this.moveTo(this.recording.first);
       else if (event.key === 'End') this.moveTo(this.end);
       else if (event.key === 'Enter') this.go(this.cursor);
+      else if (event.key === 'Escape') this.choose(null);
       else return;
       event.preventDefault();
     });
@@ -218,7 +229,7 @@ class Course {
     const lost = this.recording.unreadable.map(([from, to]) => [this.times(from), this.times(to)]);
     return element('div', {},
       lost.length ? tableOf('Unreadable stretches', ['from', 'to'], lost) : null,
-      tableOf(`Each ${counted(course.step / 60 >= 1 ? course.step / 60 : course.step, course.step / 60 >= 1 ? 'minute' : 'second')}`,
+      tableOf(course.step < 60 ? `Each ${course.step} seconds` : course.step === 60 ? 'Each minute' : `Each ${course.step / 60} minutes`,
         ['from', 'heart rate', 'median score', 'highest score', 'anomalous a minute', 'judged beats'], rows));
   }
 }
@@ -240,8 +251,10 @@ function logarithmicAxis(values) {
   const known = values.filter((value) => value > 0);
   const [low, high] = [Math.log10(Math.min(...known) * 0.9), Math.log10(Math.max(...known) * 1.1)];
   const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => 10 ** (Math.floor(low) + i));
-  const factors = high - low > 2 ? [1] : high - low > 1 ? [1, 3] : [1, 2, 5];
-  const ticks = powers.flatMap((power) => factors.map((factor) => factor * power))
+  const within = (factors) => powers.flatMap((power) => factors.map((factor) => factor * power))
     .filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
+  // The fewest that are two at least.
+  const choices = [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8]].map(within);
+  const ticks = choices.find((some) => some.length > 1) ?? [known[known.length - 1]];
   return { ticks, share: (value) => (value > 0 ? (Math.log10(value) - low) / (high - low) : 0) };
 }

@@ -36,11 +36,12 @@ class Ecg {
     });
   }
 
-  // The piece that holds a stretch, in seconds, or most of it; undefined where none does.
+  // The piece that holds a stretch, in seconds, whole but for a sample or two; undefined where none
+  // does.
   piece(from, to) {
-    const held = (piece) =>
-      Math.min(to, piece.start + piece.length / this.rate) - Math.max(from, piece.start);
-    return this.pieces.find((piece) => held(piece) > (to - from) / 2);
+    const near = 2 / this.rate;
+    return this.pieces.find(({ start, length }) =>
+      start - near <= from && to <= start + length / this.rate + near);
   }
 
   // The samples of a stretch: {start in seconds, values in mV with NaN where one is missing}.
@@ -55,8 +56,11 @@ class Ecg {
   }
 }
 
+// Of many values, of a part of them: it is for the eye.
 function medianOf(values) {
-  const sorted = Float32Array.from(values).filter((value) => !Number.isNaN(value)).sort();
+  const every = Math.ceil(values.length / 5000);
+  const some = every > 1 ? values.filter((_, i) => i % every === 0) : values;
+  const sorted = Float32Array.from(some).filter((value) => !Number.isNaN(value)).sort();
   return sorted.length ? sorted[sorted.length >> 1] : 0;
 }
 
@@ -121,16 +125,18 @@ function paperGrid(width, height, mm, fine = true) {
     drawn('path', { class: 'major', d: lines(5 * mm, width) }));
 }
 
-// A score in as few figures as tell it from the threshold.
-function shortScore(score) {
-  return score >= 10 ? String(Math.round(score)) : score.toPrecision(2);
+// A score in two figures, or in as many as tell it from the threshold.
+function shortScore(score, threshold) {
+  const words = (value, digits) => (value >= 10 ** digits ? String(Math.round(value)) : value.toPrecision(digits));
+  const digits = [2, 3, 4].find((n) => words(score, n) !== words(threshold, n)) ?? 4;
+  return words(score, digits);
 }
 
 const VERDICTS = { 1: 'anomalous', 0: 'normal', [-1]: 'not judged' };
 
 // Marks above the beats of a stretch: filled triangles are anomalous, open circles normal, dashes
 // not judged; below each its score. Without room for scores, the anomalous ones alone.
-function beatMarks(beats, x, mm, room) {
+function beatMarks(beats, threshold, x, mm, room) {
   const group = drawn('g', { class: 'marks', 'aria-hidden': 'true' });
   let [lastAt, lastLine] = [-Infinity, 0];
   for (const beat of beats) {
@@ -151,14 +157,15 @@ function beatMarks(beats, x, mm, room) {
     lastAt = at;
     mark.append(drawn('text', {
       x: at, y: (7 + 3 * lastLine) * mm, 'text-anchor': 'middle', 'font-size': 2.7 * mm,
-    }, shortScore(beat.score)));
+    }, shortScore(beat.score, threshold)));
   }
   return group;
 }
 
 // A stretch of ECG on paper, in millimetres: 25 mm a second and 10 mm a millivolt, marked.
-// beats: those within. shaded: [from, to] in seconds of what it is about. label: for those who hear.
-function paperStrip(ecg, from, to, beats, shaded, label, times) {
+// beats: those within; threshold: of their scores. shaded: [from, to] in seconds of what it is about.
+// label: for those who hear.
+function paperStrip(ecg, from, to, beats, threshold, shaded, label, times) {
   const width = (to - from) * SPEED;
   const x = (seconds) => (seconds - from) * SPEED;
   const stretches = ecg.leads.map((_, lead) => ecg.stretch(lead, from, to));
@@ -185,7 +192,7 @@ function paperStrip(ecg, from, to, beats, shaded, label, times) {
       ecg.leads[lead]));
     top += heights[lead];
   });
-  svg.append(beatMarks(beats, x, 1, true), timeScale(from, to, x, height, 1, times, 2));
+  svg.append(beatMarks(beats, threshold, x, 1, true), timeScale(from, to, x, height, 1, times, 2));
   svg.append(drawn('text', {
     class: 'scale', x: width - 1.2, y: height - 1.3, 'text-anchor': 'end', 'font-size': 2.8,
   }, '25 mm/s · 10 mm/mV'));

@@ -29,13 +29,19 @@ class Events {
     this.order = 'score';
     this.kinds = new Set(['single', 'couplet', 'run']);
     this.range = null;
-    this.shown = AT_A_TIME;
+    // Of those chosen, the first that is shown, how many are, and the one that one is at.
+    [this.begin, this.shown, this.current] = [0, 0, null];
     this.list = element('ol', { class: 'events' });
     this.count = element('p', { class: 'note', role: 'status' });
-    this.more = element('button', { type: 'button', onclick: () => this.grow() });
+    this.earlier = element('button', { type: 'button', onclick: () => this.fill(Math.max(0, this.begin - AT_A_TIME)) },
+      'Show those before');
+    this.more = element('button', { type: 'button', onclick: () => this.grow(true) });
+    this.list.addEventListener('focusin', (event) => {
+      this.current = Number(event.target.closest('li').dataset.rank);
+    });
     section.append(element('h2', { id: 'events-title' }, 'Events'),
       element('p', {}, 'Anomalous beats in a row are one event.'), ...this.cut());
-    if (this.all.length) section.append(this.controls(), this.count, this.list, this.more);
+    if (this.all.length) section.append(this.controls(), this.count, this.earlier, this.list, this.more);
     document.addEventListener('keydown', (event) => this.key(event));
     this.fill();
   }
@@ -55,9 +61,12 @@ class Events {
     return words.map((text) => element('p', { class: 'note cut' }, text));
   }
 
+  // Where the strip of an event lies, in seconds; undefined where its ECG is not on the page.
   strip(event) {
-    const half = STRIP_SECONDS / 2;
-    return this.ecg.piece(event.peak - 0.3, event.peak + 0.3) && [event.centre - half, event.centre + half];
+    const { first, seconds } = this.recording;
+    const start = atMost(event.centre - STRIP_SECONDS / 2, first, Math.max(first, first + seconds - STRIP_SECONDS));
+    const strip = [start, Math.min(start + STRIP_SECONDS, first + seconds)];
+    return this.ecg.piece(...strip) && strip;
   }
 
   controls() {
@@ -75,6 +84,7 @@ class Events {
       }, { single: counted(n, 'single'), couplet: counted(n, 'couplet'), run: counted(n, 'run') }[kind]);
       return button;
     });
+    this.select = order;
     this.everywhere = element('button', { type: 'button', hidden: true, onclick: () => this.leaveRange() },
       'Whole recording');
     return element('div', { class: 'controls', role: 'group', 'aria-label': 'Which events, in which order' },
@@ -93,32 +103,40 @@ class Events {
   leaveRange() {
     this.within(null);
     this.onleave?.();
+    this.select.focus();
   }
 
-  fill() {
+  // Choose the events, and show some from the given one on.
+  fill(begin = 0) {
     if (!this.all.length) return;
     const [from, to] = this.range ?? [-Infinity, Infinity];
     this.chosen = this.all
       .filter((event) => this.kinds.has(event.kind) && event.last >= from && event.first <= to)
       .sort(ORDERS[this.order].compare);
-    this.shown = Math.min(AT_A_TIME, this.chosen.length);
-    this.list.replaceChildren(...this.chosen.slice(0, this.shown).map((event) => this.card(event)));
-    this.say();
+    this.begin = begin;
+    this.shown = 0;
+    this.list.replaceChildren();
+    this.grow();
   }
 
   say() {
     const where = this.range ? ` from ${this.times(this.range[0])} to ${this.times(this.range[1])}` : '';
-    this.count.textContent = `${this.shown} of ${counted(this.chosen.length, 'event')}${where}, ${ORDERS[this.order].words}.`;
-    const left = this.chosen.length - this.shown;
+    const end = this.begin + this.shown;
+    const which = this.begin ? `${(this.begin + 1).toLocaleString('en')} to ${end.toLocaleString('en')}` : end.toLocaleString('en');
+    this.count.textContent = `${which} of ${counted(this.chosen.length, 'event')}${where}, ${ORDERS[this.order].words}.`;
+    const left = this.chosen.length - end;
+    this.earlier.hidden = this.begin === 0;
     this.more.hidden = left === 0;
     this.more.textContent = `Show ${Math.min(left, AT_A_TIME)} more`;
   }
 
-  grow() {
-    const next = this.chosen.slice(this.shown, this.shown + AT_A_TIME);
+  grow(look = false) {
+    const at = this.begin + this.shown;
+    const next = this.chosen.slice(at, at + AT_A_TIME);
     this.list.append(...next.map((event) => this.card(event)));
     this.shown += next.length;
     this.say();
+    if (look && next.length) this.focus(next[0].rank);
   }
 
   card(event) {
@@ -136,14 +154,14 @@ class Events {
       item.append(element('p', { class: 'note' }, 'Without a strip, so that the page stays small.'));
       return item;
     }
-    const [from, to] = this.inside(strip);
+    const [from, to] = strip;
     const beats = this.beats(from, to);
     const shaded = [event.first - SHADED.before, event.last + SHADED.after];
     const anomalous = beats.filter((beat) => beat.verdict === 1).length;
     const label = `ECG from ${this.times(from, 1)} to ${this.times(to, 1)}: ${counted(beats.length, 'beat')}, ${anomalous} anomalous. The beats follow as a table.`;
     const figures = element('div', { class: 'pictures' },
       element('div', { class: 'scroll strip', tabindex: 0, role: 'group', 'aria-label': 'Strip of ECG' },
-        paperStrip(this.ecg, from, to, beats, shaded, label, (at) => this.times(at))));
+        paperStrip(this.ecg, from, to, beats, threshold, shaded, label, (at) => this.times(at))));
     figures.append(...this.overlay(event));
     const buttons = element('p', { class: 'screen' });
     if (this.show) {
@@ -152,13 +170,6 @@ class Events {
     item.append(figures, laterDetails('Beats of this strip', () => beatTable(beats, this.recording.reasons, this.times)), buttons);
     requestAnimationFrame(() => this.centre(figures.firstChild, from, event));
     return item;
-  }
-
-  // A strip at the ends of what was looked at is moved inside.
-  inside([from, to]) {
-    const { first, seconds } = this.recording;
-    const start = atMost(from, first, Math.max(first, first + seconds - (to - from)));
-    return [start, Math.min(start + to - from, first + seconds)];
   }
 
   overlay(event) {
@@ -173,34 +184,35 @@ class Events {
 
   // On a narrow screen the strip begins where the event is.
   centre(box, from, event) {
-    const at = (event.first + event.last) / 2 - from;
-    box.scrollLeft = at * SPEED * MM - box.clientWidth / 2;
+    box.scrollLeft = (event.centre - from) * SPEED * MM - box.clientWidth / 2;
   }
 
-  // Go to an event, and look at it.
+  // Go to an event, and look at it. One that is far from those shown is shown without those between.
   focus(rank) {
-    let index = this.chosen.findIndex((event) => event.rank === rank);
+    const index = this.chosen.findIndex((event) => event.rank === rank);
     if (index < 0) return;
-    while (index >= this.shown) this.grow();
-    const item = this.list.children[index];
+    if (index < this.begin || index > this.begin + this.shown + AT_A_TIME) this.fill(index);
+    while (index >= this.begin + this.shown) this.grow();
+    const item = this.list.children[index - this.begin];
     item.focus({ preventScroll: true });
     item.scrollIntoView({ block: 'start', behavior: 'instant' });
   }
 
-  // The event that is nearest in time.
+  // Go to the event that is nearest in time, and those after it.
   nearest(seconds) {
+    if (!this.chosen?.length) return;
+    this.order = this.select.value = 'time';
+    this.fill();
     const away = (event) => Math.max(event.first - seconds, seconds - event.last, 0);
-    const near = this.chosen?.reduce((best, event) => (best && away(best) <= away(event) ? best : event), null);
-    if (near) this.focus(near.rank);
+    const near = this.chosen.reduce((best, event) => (away(best) <= away(event) ? best : event));
+    this.focus(near.rank);
   }
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.chosen?.length) return;
-    if (event.target.closest?.('input, select, textarea')) return;
     if (event.key !== 'n' && event.key !== 'p') return;
-    const here = document.activeElement?.closest?.('.events > li');
-    const index = here ? [...this.list.children].indexOf(here) : -1;
-    const next = here ? index + (event.key === 'n' ? 1 : -1) : 0;
+    const here = this.chosen.findIndex(({ rank }) => rank === this.current);
+    const next = here < 0 ? 0 : here + (event.key === 'n' ? 1 : -1);
     if (next >= 0 && next < this.chosen.length) this.focus(this.chosen[next].rank);
     event.preventDefault();
   }

@@ -16,8 +16,9 @@ async function showRecording() {
   const { clock } = recording;
   const times = (seconds, decimals = 0) => {
     if (clock === null) return duration(seconds, decimals);
-    const days = Math.floor((clock + seconds) / 86400);
-    return `${days ? `day ${days + 1}, ` : ''}${duration((clock + seconds) % 86400, decimals)}`;
+    const at = Math.round((clock + seconds) * 10 ** decimals) / 10 ** decimals;
+    const days = Math.floor(at / 86400);
+    return `${days ? `day ${days + 1}, ` : ''}${duration(at - 86400 * days, decimals)}`;
   };
 
   let viewer = null;
@@ -30,12 +31,16 @@ async function showRecording() {
   const events = new Events(byId('events'), recording, ecg, beats, times, show);
   const go = (seconds) => (viewer ? show(seconds) : events.nearest(seconds));
   const course = new Course(byId('course'), recording, times, go, (range) => {
-    events.within(range);
-    if (viewer) viewer.moveTo(range[0]);
+    if (range === null || !recording.events.all) course.select(null);
+    events.within(course.range);
+    if (viewer && range) viewer.moveTo(range[0]);
   });
   events.onleave = () => course.select(null);
   if (viewer) viewer.onmove = (from, to) => course.moveTo((from + to) / 2);
   document.documentElement.dataset.ready = 'yes';
 }
 
-showRecording();
+showRecording().catch((error) => {
+  byId('course').append(element('p', {},
+    `The pictures of this page cannot be drawn here (${error.message}). It needs a browser of 2023 or later; the tables beside this file hold every beat.`));
+});

@@ -119,7 +119,7 @@ class Viewer {
       above += heights[lead];
     });
     const room = beats.length < 2 || this.width / beats.length >= ROOM;
-    svg.append(beatMarks(beats, x, MM, room),
+    svg.append(beatMarks(beats, this.recording.threshold, x, MM, room),
       timeScale(from, to, x, height, MM, this.times, this.timeStep(perSecond)));
     svg.append(drawn('text', { class: 'scale', x: this.width - 5, y: height - 5, 'text-anchor': 'end', 'font-size': 11 },
       `${number(speed, 3)} mm/s · ${number(GAIN * this.gain, 3)} mm/mV`));
@@ -127,6 +127,7 @@ class Viewer {
     this.slider.min = this.recording.first;
     this.slider.max = Math.max(this.recording.first, this.end - this.span);
     this.slider.value = from;
+    this.slider.setAttribute('aria-valuetext', this.times(from));
     this.where.textContent = label;
     this.onmove?.(from, to);
   }
