@@ -216,6 +216,7 @@ def test_strips_are_drawn_to_scale_with_their_verdicts(
     assert card.locator(".mark.anomalous").count() == (verdicts == 1).sum()
     assert card.locator(".overlay .usual").count() == 1
     card.locator("summary").click()
+    card.locator("tbody tr").first.wait_for()
     cells = card.locator("tbody td:nth-child(4)").all_inner_texts()
     words = {1: "anomalous", 0: "normal", -1: "not judged"}
     assert cells == [words[verdict] for verdict in verdicts.tolist()]
@@ -266,6 +267,76 @@ def test_events_are_ordered_filtered_and_stepped_through(
     page.click("text=Whole recording")
     assert items.count() == 10 >= n_before
     assert page.locator(".course .selection").get_attribute("width") == "0"
+
+
+def test_in_a_long_recording_one_goes_to_events(
+    mitdb: Path, monkeypatch: pytest.MonkeyPatch, saved: Callable[[str], Path], look: Open
+) -> None:
+    monkeypatch.setattr(drawing, "CONTINUOUS", 60.0)
+    monkeypatch.setattr(recording_page, "LARGEST", 300_000)
+    monkeypatch.setattr(recording_page, "BESIDE", 80_000)
+    _, _, text = judged(mitdb / RECORD, 600.0)
+    data, pieces = held(text)
+    page = look(saved(text))
+    items = page.locator(".events > li")
+    box = course_box(page)
+    page.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + 60)
+    # Those after that moment, and not all before it.
+    assert items.count() <= 30
+    rank = page.evaluate("Number(document.activeElement.dataset.rank)")
+    moment = 600 * (0.8 * box["width"] - 46) / (box["width"] - 46)
+    away = np.abs(np.array(data["events"]["first"]) - moment)
+    assert away[rank] < away.min() + 3
+    assert "in time" in page.locator("#events [role=status]").inner_text()
+    page.keyboard.press("n")
+    later = page.evaluate("Number(document.activeElement.dataset.rank)")
+    assert data["events"]["first"][later] > data["events"]["first"][rank]
+    page.click("text=Show those before")
+
+    # A strip is there whole, or not at all.
+    page.select_option("#order", "score")
+    for _ in range(12):
+        page.click("#events > button >> text=more")
+    drawn = items.evaluate_all(
+        "items => items.map(i => [Number(i.dataset.rank), i.querySelectorAll('.trace').length])"
+    )
+    ends = [
+        (start, start + len(piece[0]) / data["ecg"]["rate"])
+        for (start, _), piece in zip(data["ecg"]["pieces"], pieces, strict=True)
+    ]
+    for rank, n_leads in drawn:
+        start = min(max(data["events"]["centre"][rank] - 5, 0), 590)
+        whole = any(a - 0.01 <= start and start + 10 <= b + 0.01 for a, b in ends)
+        assert n_leads == (2 if whole else 0)
+    assert 20 < sum(n_leads > 0 for _, n_leads in drawn) < len(drawn)
+
+
+def test_a_range_is_left_again(made: Made, saved: Callable[[str], Path], look: Open) -> None:
+    page = look(saved(made[2]))
+    selection = page.locator(".course .selection")
+    n_all = page.locator("#events [role=status]").inner_text()
+    box = course_box(page)
+    y = box["y"] + 100
+
+    def drag(*shares: float) -> None:
+        page.mouse.move(box["x"] + shares[0] * box["width"], y)
+        page.mouse.down()
+        for share in shares[1:]:
+            page.mouse.move(box["x"] + share * box["width"], y)
+        page.mouse.up()
+
+    # Out and back is a click.
+    drag(0.3, 0.5, 0.3)
+    assert selection.get_attribute("width") == "0"
+    box = course_box(page)
+    y = box["y"] + 100
+    drag(0.3, 0.5)
+    assert float(selection.get_attribute("width") or 0) > 100
+    assert page.locator("#events [role=status]").inner_text() != n_all
+    page.locator(".course").focus()
+    page.keyboard.press("Escape")
+    assert page.locator("#events [role=status]").inner_text() == n_all
+    assert selection.get_attribute("width") == "0"
 
 
 def test_the_ecg_is_scrolled_and_zoomed(
