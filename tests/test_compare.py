@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
@@ -13,7 +15,7 @@ import wfdb
 
 from ecgad.evaluation import ec57 as rules
 from ecgad.recordings.annotations import Annotations, annotation_bytes, read_annotation_file
-from tests.conftest import Call
+from tests.conftest import REPOSITORY, Call
 
 COMMAND = "ecgad/__main__.py"
 KEYS = ("matrix", "ratios", "rms_rr_error_ms", "shutdown_seconds", "text", "line_format")
@@ -357,3 +359,15 @@ def test_annotations_are_those_that_wfdb_reads(ec57: Path, mitdb: Path) -> None:
         assert ours.symbols.tolist() == theirs.symbol
         assert ours.subtypes is not None
         assert ours.subtypes.tolist() == theirs.subtype.tolist()
+
+
+def test_a_reader_that_goes_away_is_no_error(mitdb: Path) -> None:
+    words = [sys.executable, "-m", "ecgad", "compare", str(mitdb), "--test", "atr", "--json"]
+    with subprocess.Popen(
+        words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as compared:
+        assert compared.stdout is not None
+        assert compared.stderr is not None
+        compared.stdout.read(10)
+        compared.stdout.close()
+        assert compared.stderr.read() == ""

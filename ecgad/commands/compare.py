@@ -9,7 +9,7 @@ import typer
 
 from ecgad.commands.exits import exit_code
 from ecgad.commands.options import Json, Quiet, check_annotator, seconds
-from ecgad.errors import ConfigError
+from ecgad.errors import ConfigError, FileError, MismatchError
 
 if TYPE_CHECKING:
     from ecgad.evaluation.ec57 import Comparison
@@ -69,9 +69,13 @@ def compare(
         console = Console(quiet)
         pairs = find_pairs(paths, reference, test)
         _say_what_is_left_out(pairs, reference, test, console)
-        comparisons, tests = {}, []
+        comparisons, tests, errors = {}, [], []
         for pair in pairs.pairs:
-            read = read_pair(pair)
+            try:
+                read = read_pair(pair)
+            except (FileError, MismatchError) as error:
+                errors.append(error)
+                continue
             if read.counted_at[0] != read.counted_at[1]:
                 console.say(
                     f"{pair.name}: {pair.reference} counts at {read.counted_at[0]:g} Hz, "
@@ -82,6 +86,10 @@ def compare(
                 read.reference, read.test, read.sampling_rate, begin, read.n_samples
             )
             tests.append(read.test)
+        if errors:
+            # Gross figures that lack a record would be those of others.
+            more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+            raise type(errors[0])("; ".join(map(str, errors[:3])) + more)
         verdicts = ec57.says_verdicts(tests)
         total = ec57.gross(comparisons.values())
         if not total.hours:

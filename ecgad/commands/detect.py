@@ -64,7 +64,9 @@ def detect(
     ] = None,
     summary: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Join what is there: summary.csv and index.html."),
+        typer.Option(
+            metavar="DIR", help="Join what is there; what is of RECORDING and is not there, failed."
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make anew what is there already.")
@@ -84,12 +86,12 @@ def detect(
         nonlocal code
         processes.check()
         if summary is not None:
-            if recordings or shard is not None or processes.SIZE > 1:
+            if shard is not None or processes.SIZE > 1:
                 raise ConfigError(
-                    "--summary joins what is there, by one process: leave out RECORDING and "
-                    "--shard, and start it without a launcher"
+                    "--summary joins what is there, by one process: leave out --shard, and start "
+                    "it without a launcher"
                 )
-            code = _join(summary, json, quiet)
+            code = _join(summary, recordings or [], rate is not None, json, quiet)
             return
         if not recordings:
             raise ConfigError("RECORDING is missing: name a record, an EDF file, a table, a folder")
@@ -108,7 +110,13 @@ def detect(
 
         from ecgad.detection.archive import Job, Outcome, run
         from ecgad.detection.whole import Wanted
-        from ecgad.recordings.find import distinct, found_at
+        from ecgad.recordings.find import (
+            SUMMARY_TABLE,
+            distinct,
+            found_at,
+            is_summary_table,
+            share_of,
+        )
         from ecgad.runtime.console import Console
 
         if output.exists() and not output.is_dir():
@@ -118,8 +126,11 @@ def detect(
             try:
                 there += found_at(path, tables=rate is not None)
             except FileError as error:
+                if processes.SIZE > 1:
+                    # One that ends later with another code than 0 would end all others.
+                    raise
                 lost.append(Outcome(str(path), error=error))
-        found = distinct(there)[share::of]
+        found = share_of(distinct(there), share, of)
         job = Job(
             folder=output,
             detector=detector,
@@ -132,7 +143,8 @@ def detect(
         n_processes = jobs or (1 if processes.SIZE > 1 else None)
         console = Console(quiet or processes.RANK > 0)
         outcomes = [*lost, *(run(found, job, n_processes, console) if found else [])]
-        if of == 1 and len(found) > 1:
+        joined_before = is_summary_table(output / SUMMARY_TABLE)
+        if of == 1 and found and (len(found) > 1 or joined_before):
             _join_beside(output, outcomes, console)
         _print(outcomes, output, json)
         code = _told(outcomes)
@@ -159,12 +171,16 @@ def _share(shard: str | None) -> tuple[int, int]:
     return int(match[1]) - 1, int(match[2])
 
 
-def _join(folder: Path, json: bool, quiet: bool) -> int:
-    """Join the recordings of a folder, say what they are, and return the exit code."""
+def _join(folder: Path, recordings: Sequence[Path], tables: bool, json: bool, quiet: bool) -> int:
+    """Join the recordings of a folder, say what they are, and return the exit code.
+
+    recordings: what ought to be there; tables: whether these are tables.
+    """
     from ecgad.detection.joined import join
+    from ecgad.recordings.find import find_recordings
     from ecgad.runtime.console import Console
 
-    joined = join(folder)
+    joined = join(folder, None, [found.name for found in find_recordings(recordings, tables)])
     Console(quiet).say(f"in {folder}: {' and '.join(joined.files)}")
     if json:
         import json as jsonlib

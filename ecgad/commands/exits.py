@@ -1,6 +1,7 @@
 """How every script and command ends: one line on stderr, and the exit code that goes with it."""
 
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -47,6 +48,10 @@ def exit_code(work: Callable[[], None], interrupted: str) -> int:
         return fail(interrupted, interrupts.INTERRUPTED)
     except MemoryError as error:
         return fail(f"out of memory: {error}", 1)
+    except BrokenPipeError:
+        # Whoever read the results has gone, such as `head`; nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         code = FileError.exit_code if error.errno in NO_FILE else 1
         return fail(f"{error.filename or 'a file'}: {error.strerror or error}", code)

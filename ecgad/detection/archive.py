@@ -76,6 +76,8 @@ def run(found: Sequence[Found], job: Job, jobs: int | None, console: Console) ->
         if outcome.error is not None and not alone:
             console.say(f"{outcome.name}: {outcome.error}")
         _keep_error(job.folder, outcome, console)
+    places = {of.name: place for place, of in enumerate(found)}
+    outcomes.sort(key=lambda outcome: places[outcome.name])
     written = [of.summary for of in outcomes if of.summary is not None]
     if n_skipped := sum(of.skipped for of in outcomes):
         what = f"{outcomes[0].name} is" if alone else f"{n_skipped} of {len(found)} recordings are"
@@ -127,6 +129,12 @@ def judge(found: Found, job: Job, path: Path, alone: bool) -> Outcome:
         return Outcome(found.name, error=FileError(reason))
     except MemoryError:
         return Outcome(found.name, error=UserError(f"{found.path}: out of memory"))
+    except Exception as error:
+        # A fault of ours; of several recordings, the others are not to suffer.
+        if alone:
+            raise
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(found.name, error=UserError(f"{found.path}: unexpected failure, {reason}"))
     assert outcome.summary is not None
     return replace(outcome, summary={name: outcome.summary[name] for name in SHORT})
 

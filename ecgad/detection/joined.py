@@ -17,6 +17,7 @@ from ecgad.detection.archive import UNFINISHED
 from ecgad.errors import FileError, MismatchError
 from ecgad.pages.page import page
 from ecgad.recordings.find import SUMMARY_TABLE, files_below, is_summary_table
+from ecgad.runtime.locks import in_turn
 
 INDEX = "index.html"
 # By this an index is known for one; it stands near its beginning.
@@ -121,15 +122,22 @@ class Joined:
         }
 
 
-def join(folder: Path, names: Iterable[str] | None = None) -> Joined:
+def join(folder: Path, names: Iterable[str] | None = None, expected: Iterable[str] = ()) -> Joined:
     """Write the table and the page of the recordings that were judged into a folder.
 
     names: of recordings, beside those that the table there has; None: all in the folder and below
-    it. What is as it would be stays untouched. Raises FileError where there are none, and
-    MismatchError where a file of somebody else is in the way.
+    it. expected: names of those that ought to be there; what is not counts as failed. What is as it
+    would be stays untouched. Raises FileError where there are none, and MismatchError where a file
+    of somebody else is in the way.
     """
     if not folder.is_dir():
         raise FileError(f"no folder {folder}; name the one that `ecgad detect` has written into")
+    # Two calls at once would each lack the other's recordings.
+    with in_turn(folder, lambda: None):
+        return _join(folder, names, expected)
+
+
+def _join(folder: Path, names: Iterable[str] | None, expected: Iterable[str]) -> Joined:
     table, index = folder / SUMMARY_TABLE, folder / INDEX
     for path, ours in ((table, is_summary_table), (index, _is_index)):
         if path.exists() and not ours(path):
@@ -138,13 +146,21 @@ def join(folder: Path, names: Iterable[str] | None = None) -> Joined:
                 f"`ecgad detect --summary {folder}`"
             )
     found = _below(folder) if names is None else {*names, *_in_table(table)}
-    rows = [row for name in sorted(found) if (row := _row(folder, name)) is not None]
+    known = {name: row for name in found if (row := _row(folder, name)) is not None}
+    for name in expected:
+        known.setdefault(name, _failed(name, "it has not been judged yet; run ecgad detect", 1))
+    rows = [row for _, row in sorted(known.items())]
     if not rows:
         raise FileError(f"{folder} has nothing that `ecgad detect` has written")
     joined = Joined(folder, rows, (SUMMARY_TABLE, INDEX))
     _update(table, _table(rows))
     _update(index, _page(joined).encode("utf-8", "backslashreplace"))
     return joined
+
+
+def _failed(name: str, error: str, code: int) -> Row:
+    known = {"recording": name, "state": FAILED, "error": error, "exit_code": code}
+    return {**dict.fromkeys(COLUMNS), **known}
 
 
 def _below(folder: Path) -> set[str]:
@@ -166,26 +182,24 @@ def _in_table(table: Path) -> set[str]:
 
 def _row(folder: Path, name: str) -> Row | None:
     """Return what the table says of a recording; None where nothing of it is there."""
-    empty = dict.fromkeys(COLUMNS)
     if failure := outputs.load_failure(outputs.failure_path(folder, name)):
         code = failure.get("exit_code")
-        error, code = str(failure["error"]), code if code in (1, 2, 3, 4) else 1
-        return {**empty, "recording": name, "state": FAILED, "error": error, "exit_code": code}
+        return _failed(name, str(failure["error"]), code if code in (1, 2, 3, 4) else 1)
     path = folder / f"{name}{outputs.SUMMARY}"
     summary = outputs.load_summary(path)
     if "made_by" not in summary or "error" in summary:
         return None
-    error = "it was interrupted; run ecgad detect again"
-    if not summary.get(UNFINISHED):
-        try:
-            figures = {column: _figure(summary, keys) for column, keys in FROM_SUMMARY.items()}
-            share = figures["anomalous"] / figures["judged"] if figures["judged"] else None
-            shares = {"share_anomalous": None if share is None else round(share, 6)}
-            known = {"recording": name, "state": DONE, "promise": _figure(summary, PROMISE)}
-            return {**empty, **figures, **shares, **known}
-        except (KeyError, TypeError):
-            error = f"{path} is damaged, or by another version of ecgad; give --overwrite"
-    return {**empty, "recording": name, "state": FAILED, "error": error, "exit_code": 1}
+    if summary.get(UNFINISHED):
+        return _failed(name, "it was interrupted; run ecgad detect again", 1)
+    try:
+        figures = {column: _figure(summary, keys) for column, keys in FROM_SUMMARY.items()}
+        share = figures["anomalous"] / figures["judged"] if figures["judged"] else None
+        shares = {"share_anomalous": None if share is None else round(share, 6)}
+        known = {"recording": name, "state": DONE, "promise": _figure(summary, PROMISE)}
+        return {**dict.fromkeys(COLUMNS), **figures, **shares, **known}
+    except (KeyError, TypeError):
+        error = f"{path} is damaged, or by another version of ecgad; give --overwrite"
+        return _failed(name, error, 1)
 
 
 def _figure(summary: dict[str, Any], keys: Sequence[str]) -> Any:
@@ -229,13 +243,13 @@ def _page(joined: Joined) -> str:
         there = row["state"] == DONE and (joined.folder / link).is_file()
         # Names may hold bytes that are no text.
         row["page"] = quote(os.fsencode(link)) if there else None
-    hours, beats, anomalous = map(joined.total, ("seconds", "beats", "anomalous"))
+    hours, beats, judged, anomalous = map(joined.total, ("seconds", "beats", "judged", "anomalous"))
     figures = (
         (f"{len(rows) - len(joined.failed):,}", "judged"),
         (f"{len(joined.failed):,}", "failed"),
         (f"{hours / 3600:,.1f} h", "of ECG"),
         (f"{beats:,}", "beats"),
-        (f"{anomalous / beats:.2%}" if beats else "none", "of them anomalous"),
+        (f"{anomalous / judged:.2%}" if judged else "none", "of those judged anomalous"),
     )
     listed = "\n".join(
         f"<li><strong>{escape(value)}</strong> <span>{escape(words)}</span></li>"

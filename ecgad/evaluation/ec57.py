@@ -262,8 +262,8 @@ def _unreadable(
     for at in np.flatnonzero(silent[:-1]):
         begin, end = samples[at], samples[at + 1]
         if not resumes[at + 1]:
-            before = beats[beats < at]
-            begin = (samples[before[-1]] if len(before) else 0) + window
+            before = np.searchsorted(beats, at)
+            begin = (samples[beats[before - 1]] if before else 0) + window
             end = max(begin, end - window)
         stretches.append((begin, end))
     return np.array(stretches, np.int64).reshape(-1, 2)
@@ -271,9 +271,12 @@ def _unreadable(
 
 def _within(stretches: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """Return which samples lie in a stretch, both ends in."""
-    inside = np.zeros(len(samples), bool)
-    for first, last in stretches:
-        inside |= (samples >= first) & (samples <= last)
+    # Of all stretches that begin until then, whether one lasts until there.
+    order = np.argsort(stretches[:, 0], kind="stable")
+    begins, ends = stretches[order, 0], np.maximum.accumulate(stretches[order, 1])
+    last = np.searchsorted(begins, samples, side="right") - 1
+    inside = last >= 0
+    inside[inside] = samples[inside] <= ends[last[inside]]
     return inside
 
 

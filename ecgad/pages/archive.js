@@ -156,7 +156,10 @@ function grow(more) {
   state.limit += more;
   show();
   // On to the first new one.
-  byId('table').querySelectorAll('tbody tr')[before]?.querySelector('a')?.focus();
+  const row = byId('table').querySelectorAll('tbody tr')[before];
+  const place = row?.querySelector('a') ?? row?.querySelector('th');
+  place?.setAttribute('tabindex', -1);
+  place?.focus();
 }
 
 function changed() {
@@ -190,6 +193,11 @@ function controls() {
       element('label', { for: 'find' }, 'Name, lead or error'), search));
 }
 
+// All of them on paper.
+window.addEventListener('beforeprint', () => {
+  state.limit = Infinity;
+  show();
+});
 readAddress();
 controls();
 show();

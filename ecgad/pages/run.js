@@ -49,6 +49,12 @@ function makeSearchable(part) {
     show();
   }
 
+  // On paper there is no field to see that it filters.
+  function printAll() {
+    field.value = '';
+    showAll();
+  }
+
   // First in one direction, then in the other; rows without a value are always last.
   function sortBy(column) {
     const downwards = headings[column].getAttribute('aria-sort') === 'ascending';
@@ -70,7 +76,7 @@ function makeSearchable(part) {
   // So that keys scroll it.
   const scrolled = { tabindex: 0, role: 'region', 'aria-label': `Table of ${what}` };
   filled(part.querySelector('.scroll'), scrolled, []);
-  window.addEventListener('beforeprint', showAll);
+  window.addEventListener('beforeprint', printAll);
   part.prepend(element('div', { class: 'controls' },
     element('label', {}, `Filter ${what}`, field), status, all));
   show();

@@ -1,6 +1,7 @@
 """Which recordings a user means by paths: records, EDF files, tables, folders of these."""
 
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,17 +32,27 @@ class Found:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """List the files in a folder and below, hidden ones left out, in no order."""
+    """List the files in a folder and below, hidden ones left out, by name, links to folders last.
+
+    Raises FileError where a folder cannot be listed.
+    """
     visited = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=_unlisted):
         # Links may lead in a circle.
         real = Path(here).resolve()
         if real in visited:
             folders.clear()
             continue
         visited.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(here, name) for name in files if not name.startswith("."))
+        folders[:] = sorted(
+            (name for name in folders if not name.startswith(".")),
+            key=lambda name: (Path(here, name).is_symlink(), name),
+        )
+        yield from (Path(here, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _unlisted(error: OSError) -> None:
+    raise FileError(f"{error.filename} cannot be listed ({error.strerror}); see to its permissions")
 
 
 def find_recordings(paths: Sequence[Path], tables: bool) -> list[Found]:
@@ -72,6 +83,15 @@ def distinct(recordings: Sequence[Found]) -> list[Found]:
                 f"folders of their own (--output)"
             )
     return list(by_name.values())
+
+
+def share_of(recordings: Sequence[Found], share: int, n_shares: int) -> list[Found]:
+    """Return the recordings of a share, from 0. Which one a recording is of, its name alone says:
+    others that come and go move none.
+    """
+    return [
+        found for found in recordings if zlib.crc32(os.fsencode(found.name)) % n_shares == share
+    ]
 
 
 def _named(path: Path) -> Found:

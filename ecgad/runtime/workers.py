@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -33,13 +33,15 @@ def in_order(
 
     jobs: how many processes, but no more than there are cores; None: as many. lost: gives the
     result of a call whose process was ended from outside; without it, that ends all with UserError.
-    Only a few calls are ever waiting, so that memory does not grow with their number. What a call
-    raises is raised here.
+    With it, results come as they are done, so that a long call holds up no others. Only a few calls
+    are ever waiting, so that memory does not grow with their number. What a call raises is raised
+    here.
     """
     calls = iter(calls)
     n_processes = min(jobs or _cores(), _cores())
     first = list(islice(calls, 2))
-    if n_processes == 1 or len(first) < 2:
+    # What is not to be lost with a call is in another process than that.
+    if len(first) < 2 or (n_processes == 1 and lost is None):
         for call in (*first, *calls):
             yield function(*call)
         return
@@ -65,7 +67,12 @@ def in_order(
             for call in islice(calls, n_processes):
                 waiting.append(pool.submit(work, call))
             while waiting:
-                done = waiting.popleft().result()
+                next_done = waiting[0]
+                if lost is not None:
+                    wait(waiting, return_when=FIRST_COMPLETED)
+                    next_done = next(of for of in waiting if of.done())
+                waiting.remove(next_done)
+                done = next_done.result()
                 for call in islice(calls, 1):
                     waiting.append(pool.submit(work, call))
                 yield done
@@ -94,7 +101,8 @@ class _Worker:
     def _start(self) -> None:
         with self.forking:
             self.pipe, theirs = self.context.Pipe()
-            self.process = self.context.Process(target=_serve, args=(theirs,), daemon=True)
+            arguments = (theirs, self.pipe, os.getpid())
+            self.process = self.context.Process(target=_serve, args=arguments, daemon=True)
             self.process.start()
             theirs.close()
 
@@ -128,10 +136,16 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, theirs: Connection, parent: int) -> None:
+    """Do what is asked through a pipe, until its other end, which is the parent's, is closed."""
+    theirs.close()
     _leave_signals_to_parent()
-    while (asked := pipe.recv()) is not None:
-        pipe.send(_answer(*asked))
+    if os.getppid() != parent:
+        # It was gone before anybody could be told.
+        return
+    with suppress(EOFError, OSError):
+        while (asked := pipe.recv()) is not None:
+            pipe.send(_answer(*asked))
 
 
 def _answer(function: Callable[..., T], call: tuple) -> tuple[T | None, Exception | None]:
