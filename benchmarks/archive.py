@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -180,8 +181,13 @@ def growth(found: Sequence[Figures]) -> str:
     rows = {
         "CPU, a record": [f"{each(of, 'cpu'):.3f} s" for of in found],
         f"to one of {OF_MITDB} beside it": [f"{relative(of, 'cpu'):.2f}" for of in found],
+        "CPU, a further record": ["", *(f"{further(*two):.3f} s" for two in pairwise(found))],
+        f"to one of {OF_MITDB}, as above": [
+            "",
+            *(f"{further(*two) / two[1]['beside']['cpu']:.2f}" for two in pairwise(found)),
+        ],
         "wall, a record": [f"{each(of, 'wall'):.3f} s" for of in found],
-        f"to one of {OF_MITDB}, as above": [f"{relative(of, 'wall'):.2f}" for of in found],
+        f"to one of {OF_MITDB}, in wall": [f"{relative(of, 'wall'):.2f}" for of in found],
         "memory of the process that deals": [f"{of['dealer']:.0f} MB" for of in found],
         "memory of one that judges": [f"{of['worker']:.0f} MB" for of in found],
         "called again, all done, a record": [f"{1000 * each(of, 'again'):.1f} ms" for of in found],
@@ -195,6 +201,11 @@ def growth(found: Sequence[Figures]) -> str:
 def each(of: Figures, name: str) -> float:
     """Return a figure of an archive by its records."""
     return of[name] / of["records"]
+
+
+def further(few: Figures, many: Figures) -> float:
+    """Return the CPU of a record that the larger of two archives has and the smaller has not."""
+    return (many["cpu"] - few["cpu"]) / (many["records"] - few["records"])
 
 
 def relative(of: Figures, name: str) -> float:
