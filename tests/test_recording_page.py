@@ -56,6 +56,18 @@ def saved(tmp_path: Path) -> Callable[[str], Path]:
     return save
 
 
+@pytest.fixture
+def show(look: Open) -> Open:
+    """Open a page, and wait until all of it is drawn."""
+
+    def opened(path: Path, **options: Any) -> "Page":
+        page = look(path, **options)
+        page.wait_for_selector("html[data-ready=yes]")
+        return page
+
+    return opened
+
+
 def held(text: str) -> tuple[dict[str, Any], list[np.ndarray]]:
     """The data of a page, and the ECG of each piece in mV, (n_leads, n_samples)."""
     data = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])  # type: ignore[index]
@@ -191,10 +203,10 @@ def course_box(page: "Page") -> dict[str, float]:
 
 
 def test_strips_are_drawn_to_scale_with_their_verdicts(
-    made: Made, saved: Callable[[str], Path], look: Open, mitdb: Path
+    made: Made, saved: Callable[[str], Path], show: Open, mitdb: Path
 ) -> None:
     findings, _, text = made
-    page = look(saved(text))
+    page = show(saved(text))
     card = page.locator(".events > li").first
     data, (ecg,) = held(text)
     start = min(max(data["events"]["centre"][0] - 5, 0), SECONDS - 10)
@@ -224,10 +236,10 @@ def test_strips_are_drawn_to_scale_with_their_verdicts(
 
 
 def test_events_are_ordered_filtered_and_stepped_through(
-    made: Made, saved: Callable[[str], Path], look: Open
+    made: Made, saved: Callable[[str], Path], show: Open
 ) -> None:
     _, _, text = made
-    page = look(saved(text))
+    page = show(saved(text))
     data, _ = held(text)
     events = data["events"]
     items = page.locator(".events > li")
@@ -270,14 +282,14 @@ def test_events_are_ordered_filtered_and_stepped_through(
 
 
 def test_in_a_long_recording_one_goes_to_events(
-    mitdb: Path, monkeypatch: pytest.MonkeyPatch, saved: Callable[[str], Path], look: Open
+    mitdb: Path, monkeypatch: pytest.MonkeyPatch, saved: Callable[[str], Path], show: Open
 ) -> None:
     monkeypatch.setattr(drawing, "CONTINUOUS", 60.0)
     monkeypatch.setattr(recording_page, "LARGEST", 300_000)
     monkeypatch.setattr(recording_page, "BESIDE", 80_000)
     _, _, text = judged(mitdb / RECORD, 600.0)
     data, pieces = held(text)
-    page = look(saved(text))
+    page = show(saved(text))
     items = page.locator(".events > li")
     box = course_box(page)
     page.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + 60)
@@ -311,8 +323,8 @@ def test_in_a_long_recording_one_goes_to_events(
     assert 20 < sum(n_leads > 0 for _, n_leads in drawn) < len(drawn)
 
 
-def test_a_range_is_left_again(made: Made, saved: Callable[[str], Path], look: Open) -> None:
-    page = look(saved(made[2]))
+def test_a_range_is_left_again(made: Made, saved: Callable[[str], Path], show: Open) -> None:
+    page = show(saved(made[2]))
     selection = page.locator(".course .selection")
     n_all = page.locator("#events [role=status]").inner_text()
     box = course_box(page)
@@ -340,10 +352,10 @@ def test_a_range_is_left_again(made: Made, saved: Callable[[str], Path], look: O
 
 
 def test_the_ecg_is_scrolled_and_zoomed(
-    made: Made, saved: Callable[[str], Path], look: Open
+    made: Made, saved: Callable[[str], Path], show: Open
 ) -> None:
     findings, _, text = made
-    page = look(saved(text))
+    page = show(saved(text))
     data, _ = held(text)
     viewer = page.locator(".viewer")
 
@@ -390,12 +402,11 @@ def test_the_ecg_is_scrolled_and_zoomed(
 
 
 def test_pages_are_read_on_a_phone_in_the_dark_and_on_paper(
-    made: Made, saved: Callable[[str], Path], look: Open
+    made: Made, saved: Callable[[str], Path], show: Open
 ) -> None:
     _, _, text = made
     path = saved(text)
-    page = look(path, width=390, color_scheme="dark", has_touch=True)
-    page.wait_for_selector(".events > li")
+    page = show(path, width=390, color_scheme="dark", has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     colour = "getComputedStyle(document.body).backgroundColor"
     assert sum(map(int, re.findall(r"\d+", page.evaluate(colour)))) < 150
@@ -411,13 +422,12 @@ def test_pages_are_read_on_a_phone_in_the_dark_and_on_paper(
 
 
 def test_what_a_recording_is_called_does_nothing(
-    save: Save, saved: Callable[[str], Path], look: Open
+    save: Save, saved: Callable[[str], Path], show: Open
 ) -> None:
     ecg, _, _ = easy_recording()
     lead = "II</script><script>alert(1)</script>"
     folder = save("r1", ecg, leads=(lead,))
-    page = look(saved(judged(folder / "r1")[2]))
-    page.wait_for_selector("html[data-ready=yes]")
+    page = show(saved(judged(folder / "r1")[2]))
     # The policy alone would stop it; nothing of it became an element either.
     assert page.locator("script:not([type])").count() == len(recording_page.SCRIPTS) + 1
     assert lead in page.locator("header p").inner_text()

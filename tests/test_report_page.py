@@ -178,7 +178,7 @@ def test_pictures_open_large_and_step_by_keys(report: Path, look: Open) -> None:
     dialog = page.get_by_role("dialog")
     assert dialog.get_by_role("heading").inner_text() == "Title 1"
     assert dialog.get_by_text("2 of 7").is_visible()
-    assert dialog.locator("img").evaluate("image => image.naturalWidth") == 700
+    page.wait_for_function("document.querySelector('dialog img').naturalWidth === 700")
     page.keyboard.press("ArrowRight")
     assert dialog.locator("img").get_attribute("alt") == 'Alt "2"'
     for _ in range(3):
@@ -189,10 +189,10 @@ def test_pictures_open_large_and_step_by_keys(report: Path, look: Open) -> None:
     dialog.get_by_role("button", name="Next").click()
     assert dialog.get_by_role("heading").inner_text() == "Title 0"
     page.keyboard.press("Escape")
-    assert page.get_by_role("dialog").count() == 0
+    dialog.wait_for(state="hidden")
     # Where one was in the pictures, one goes on.
-    focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
-    assert focused == "Open large: Title 0"
+    at = "document.activeElement?.getAttribute('aria-label')"
+    page.wait_for_function(f"{at} === 'Open large: Title 0'")
 
 
 def test_a_report_without_scripts_shows_all(report: Path, look: Open) -> None:
