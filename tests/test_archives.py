@@ -22,9 +22,8 @@ from ecgad.detection.archive import Job, Outcome
 from ecgad.errors import UserError
 from ecgad.recordings.find import Found, share_of
 from ecgad.runtime import processes, workers
-
-from .conftest import REPOSITORY, Call, Open
-from .helpers import Save, set_options
+from tests.conftest import REPOSITORY, Call, Open
+from tests.helpers import Save, set_options
 
 COMMAND, PREPROCESS = "ecgad/__main__.py", "preprocess_data.py"
 NAMES = ["a", "b", "c", "d/e"]
