@@ -173,6 +173,10 @@ def test_a_process_that_is_ended_costs_its_recording_alone(
     assert content(out) == content(undisturbed)
 
 
+def unsendable(call: int) -> object:
+    return lambda: call
+
+
 def lasting(call: int) -> int:
     if call == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -196,6 +200,8 @@ def test_what_is_lost_is_replaced_and_what_fails_is_raised(
     with pytest.raises(ZeroDivisionError) as raised:
         list(workers.in_order(lasting, [(1,), (7,), (2,)]))
     assert "in lasting" in raised.value.__notes__[0]
+    with pytest.raises((AttributeError, TypeError), match="pickle"):
+        list(workers.in_order(unsendable, [(1,), (2,), (3,)]))
 
 
 def test_a_failure_is_kept_until_the_recording_is_judged(

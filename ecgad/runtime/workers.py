@@ -3,6 +3,7 @@
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import traceback
@@ -145,7 +146,12 @@ def _serve(pipe: Connection, theirs: Connection, parent: int) -> None:
         return
     with suppress(EOFError, OSError):
         while (asked := pipe.recv()) is not None:
-            pipe.send(_answer(*asked))
+            answer = _answer(*asked)
+            try:
+                pipe.send(answer)
+            except (AttributeError, TypeError, pickle.PicklingError) as error:
+                # A result that cannot be sent.
+                pipe.send((None, error))
 
 
 def _answer(function: Callable[..., T], call: tuple) -> tuple[T | None, Exception | None]:
