@@ -71,7 +71,8 @@ def main(
             three = repeated(day, 3)
             costs = {name: measured(detect(path)) for name, path in (("24", day), ("72", three))}
             for name, cost in costs.items():
-                print(f"{name} hours, two leads, {RATE} Hz: {said(cost)}")
+                page = (out / f"hours{name}.html").stat().st_size / 1e6
+                print(f"{name} hours, two leads, {RATE} Hz: {said(cost)}; page of {page:.1f} MB")
             print(
                 f"memory of 72 hours to that of 24: {costs['72'].memory / costs['24'].memory:.2f}"
             )

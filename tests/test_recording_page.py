@@ -167,6 +167,17 @@ def test_a_long_recording_has_strips_of_its_most_anomalous_events(
     assert data["beats"]["at"] == pytest.approx(findings.seconds[within], abs=5e-4)
 
 
+def test_a_page_that_is_large_without_strips_is_made(
+    mitdb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a recording of weeks with more gaps than a page may hold, say."""
+    monkeypatch.setattr(drawing, "CONTINUOUS", 60.0)
+    monkeypatch.setattr(recording_page, "LARGEST", 20_000)
+    monkeypatch.setattr(recording_page, "BESIDE", 1000)
+    data, pieces = held(judged(mitdb / RECORD, 90.0)[2])
+    assert pieces == [] and data["events"]["all"] > 0
+
+
 def test_missing_samples_high_rates_and_no_beats(save: Save) -> None:
     ecg, _, _ = easy_recording()
     ecg = np.repeat(ecg, 5)

@@ -92,7 +92,7 @@ class Drawing:
     def deflated(self, stretches: Sequence[tuple[int, int]]) -> bytes:
         """Return the ECG of stretches, lead after lead, in half a byte a sample or so.
 
-        Each lead less its middle where the recording begins: electrodes have an offset.
+        Each lead less its middle where it was first read: electrodes have an offset.
 
         Differences from sample to sample, modulo 2**16, with their sign in the lowest bit; first
         the lower bytes of all, then the upper ones. So prepared, runs and Huffman codes alone are

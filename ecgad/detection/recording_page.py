@@ -43,7 +43,7 @@ def recording_page(
     drawing = Drawing(findings, reader, leads)
     events = _Events(findings)
     body = _body(findings, reader, summary, drawing.continuous)
-    usual = _usual(drawing.usual_beat())
+    usual, course = _usual(drawing.usual_beat()), _course(findings)
     most_bytes = float(LARGEST - BESIDE - BYTES_AN_EVENT * len(events.peak))
     while True:
         stretches = drawing.stretches(events.strip_centres(), most_bytes)
@@ -54,7 +54,7 @@ def recording_page(
             "seconds": _rounded(findings.n_samples / findings.sampling_rate),
             "clock": _clock(findings),
             "threshold": summary["detector"]["threshold"],
-            "course": _course(findings),
+            "course": course,
             "unreadable": summary["unreadable"],
             **_beats_and_events(findings, events, stretches, reasons),
             "ecg": {
@@ -72,7 +72,8 @@ def recording_page(
         blobs = {"ecg": drawing.deflated(stretches)}
         pieces = list(page(title, body, STYLES, SCRIPTS, data, blobs))
         size = sum(map(len, pieces))
-        if drawing.continuous or size <= LARGEST:
+        # Without any strip, nothing is left to be cut.
+        if drawing.continuous or size <= LARGEST or not stretches:
             return pieces
         # The ECG is harder to deflate than most.
         most_bytes *= 0.98 * LARGEST / size

@@ -110,12 +110,12 @@ class _Worker:
     def call(self, function: Callable[..., T], call: tuple) -> T:
         """Return the result of a call, or raise what it raises."""
         try:
-            self.pipe.send((function, call))
-        except OSError:
-            # It was ended when it had nothing to do.
-            self._replace()
-            self.pipe.send((function, call))
-        try:
+            try:
+                self.pipe.send((function, call))
+            except OSError:
+                # It was ended when it had nothing to do.
+                self._replace()
+                self.pipe.send((function, call))
             result, error = self.pipe.recv()
         except (EOFError, OSError):
             self._replace()
