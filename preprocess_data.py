@@ -77,7 +77,7 @@ def write(
             for name, beats in assignment.assign(part.beats):
                 writer.add(name, beats)
                 if name == "train":
-                    statistics.add(beats.waveforms[beats.normals])
+                    statistics.add(beats.waveforms[beats.normals], len(beats.format.evidence))
                 if name == "test" and len(beats):
                     writer.add_strip(part.strip)
         assignment.check()
@@ -86,7 +86,7 @@ def write(
             assignment.tallies["train"].normal = writer.hide_anomalies(share, experiment.seed)
             statistics = RunningStatistics(data.scaling.per)
             for normals in writer.training_normals():
-                statistics.add(normals)
+                statistics.add(normals, len(writer.format.evidence))
         outside = writer.finish(statistics.scaler(data.scaling.method), statistics)
         stage.begin(writer.outputs)
     summary = preprocess_summary(experiment, writer, source.left_out, assignment.tallies, outside)

@@ -166,7 +166,6 @@ def test_amplitude_template_and_rhythm_are_of_the_latest_beats() -> None:
         if len(known) < MEDIAN_INTERVALS:
             known = rr[1 : MEDIAN_INTERVALS + 1]
         median = np.median(known)
-        assert beats.median_rr[beat] == pytest.approx(median, rel=1e-6)
         following = NEXT if beat == 199 else min(rr[beat + 1], NEXT)
         ratio = np.log(rr[beat] / median)
         logarithms = np.log(known)

@@ -343,7 +343,7 @@ def findings(verdicts: list[int], **known: Any) -> Findings:
     beats = JudgedBeats(
         samples=100 * (1 + np.arange(n_beats)),
         rr=known.pop("rr", rr),
-        median_rr=rr,
+        usual_rr=rr,
         scores=np.arange(n_beats, dtype=float),
         verdicts=np.array(verdicts, np.int8),
         shares=known.pop("shares", np.full((n_beats, 3), 1 / 3, np.float32)),

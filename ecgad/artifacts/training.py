@@ -130,7 +130,7 @@ def new_checkpoint(stage: Stage, train: Beats) -> Checkpoint:
     from ecgad.models import build_model
 
     experiment = stage.experiment
-    _, n_leads, n_samples = train.waveforms.shape
+    _, n_leads, n_samples = train.seen.shape
     settings, members = experiment.model, experiment.training.members
     model = build_model(settings.kind, n_leads, n_samples, settings.parameters, members)
     return Checkpoint(

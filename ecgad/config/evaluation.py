@@ -7,7 +7,16 @@ from pydantic import Field, field_validator, model_validator
 from ecgad.config.section import Fraction, PositiveFloat, Section
 
 # Of `ecgad.scoring.components`, which stands above.
-Component = Literal["mae", "mse", "code_distance", "code_mahalanobis", "timing", "prematurity"]
+Component = Literal[
+    "mae",
+    "mse",
+    "code_distance",
+    "code_mahalanobis",
+    "timing",
+    "prematurity",
+    "rhythm",
+    "template",
+]
 # Beyond it, another component has no say.
 Weight = Annotated[float, Field(ge=1e-6, le=1e6)]
 Baseline = Literal["pca", "knn", "one_class_svm", "isolation_forest", "rr_interval"]
@@ -44,8 +53,9 @@ class EvaluationConfig(Section):
         "mae",
         description="mae, mse: the mean absolute or mean squared error of a beat. "
         "code_distance, code_mahalanobis: how far its code lies from those of training normals. "
-        "timing: the same of its RR intervals. prematurity: how early it comes. Several with "
-        "weights, such as {mae: 1, prematurity: 2}, are brought to one scale and averaged",
+        "timing: the same of its RR intervals. prematurity: how early it comes. rhythm, template: "
+        "how early for its patient, and how far from the template, where evidence is set. Several "
+        "with weights, such as {mae: 1, prematurity: 2}, are brought to one scale and averaged",
     )
     neighbours: int = Field(
         5, ge=1, le=1000, description="training normals that a distance is the mean of"

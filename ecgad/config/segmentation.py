@@ -70,6 +70,13 @@ class SegmentationConfig(Section):
         description="as further leads, added: the running median beat of the record, which tells "
         "whose beat it is; difference: what sets the beat apart from it",
     )
+    alignment: float = Field(
+        0.0,
+        ge=0,
+        le=50,
+        description="ms by which a beat may be shifted to where it fits its template best; causal "
+        "alone",
+    )
     timing: list[
         Literal[
             "rr_previous_ratio",
@@ -89,9 +96,18 @@ class SegmentationConfig(Section):
     timing_weight: PositiveFloat = Field(
         1.0, description="factor on them, which counts where data.scaling.per is all"
     )
+    evidence: bool = Field(
+        False,
+        description="further leads that the network does not see, for the score components rhythm "
+        "and template: how early a beat is for its patient, and how far from the template; causal "
+        "alone",
+    )
 
     @model_validator(mode="after")
     def _causal(self) -> Self:
+        for name in ("alignment", "evidence"):
+            if getattr(self, name) and not (self.causal and self.template != "none"):
+                raise ValueError(f"{name}: it needs causal: true, and a template")
         if not self.causal:
             return self
         if self.form != "window":

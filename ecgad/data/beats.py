@@ -44,11 +44,12 @@ class FileRows(NamedTuple):
 class BeatFormat:
     """What the beats of a source are like, whichever of them it is.
 
-    leads: a name each. timing: which RR features the last of them are, by their names in
-    `data.wfdb.timing`; such a lead has one value throughout a beat. sampling_rate: in Hz; None
-    where a beat has no time axis of its own. class_names: what a symbol means, where the source
-    says so. segmentation: how the beats were cut out of recordings; None where the source is a
-    table of beats. files: of such a table, in the order of the rows.
+    leads: a name each. evidence: which of `ecgad.processing.evidence` the last of them are; they
+    are neither scaled nor seen by a network. timing: which RR features those before them are, by
+    their names in `data.wfdb.timing`. Both have one value throughout a beat. sampling_rate: in Hz;
+    None where a beat has no time axis of its own. class_names: what a symbol means, where the
+    source says so. segmentation: how the beats were cut out of recordings; None where the source is
+    a table of beats. files: of such a table, in the order of the rows.
     """
 
     leads: tuple[str, ...] = ("lead 1",)
@@ -58,6 +59,12 @@ class BeatFormat:
     class_names: Mapping[str, str] = field(default_factory=dict)
     segmentation: SegmentationConfig | None = None
     files: tuple[FileRows, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def n_seen(self) -> int:
+        """How many leads a network sees, the first ones."""
+        return len(self.leads) - len(self.evidence)
 
     def place(self, row: int) -> tuple[str, int]:
         """Return the file that a row of `Beats.rows` is of, and its number there.
@@ -76,6 +83,7 @@ class BeatFormat:
             **asdict(replace(self, segmentation=None)),
             "leads": list(self.leads),
             "timing": list(self.timing),
+            "evidence": list(self.evidence),
             "segmentation": segmentation,
             "files": [list(file) for file in self.files],
         }
@@ -92,6 +100,8 @@ class BeatFormat:
             class_names=dict(known["class_names"]),
             segmentation=segmentation and SegmentationConfig.model_validate(segmentation),
             files=tuple(FileRows(*file) for file in known["files"]),
+            # What an earlier version wrote has none.
+            evidence=tuple(known.get("evidence", ())),
         )
 
 
@@ -151,6 +161,11 @@ class Beats:
 
     def _with(self, arrays: dict[str, Any]) -> "Beats":
         return replace(self, **arrays)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """The leads that a network sees, (n_beats, n_seen, n_samples)."""
+        return self.waveforms[:, : self.format.n_seen]
 
     @property
     def normals(self) -> np.ndarray:

@@ -13,7 +13,8 @@ class Scaler:
     """scaled = (beat - offset) / scale; values outside the fitted range are not clipped.
 
     offset, scale: float64, (n_leads, n_samples) for a scaling of each sample position, (n_leads, 1)
-    for one of each lead, the same at all positions, or (1, 1) for one of all leads.
+    for one of each lead, the same at all positions, or (1, 1) for one of all leads. Evidence is
+    left as it is: its leads have the offset 0 and the scale 1.
     """
 
     method: str
@@ -21,9 +22,9 @@ class Scaler:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, beats: np.ndarray, method: str, per: str) -> "Scaler":
+    def fit(cls, beats: np.ndarray, method: str, per: str, n_evidence: int = 0) -> "Scaler":
         """Fit on beats (n_beats, n_leads, n_samples), as `RunningStatistics` does on parts."""
-        return RunningStatistics(per).add(beats).scaler(method)
+        return RunningStatistics(per).add(beats, n_evidence).scaler(method)
 
     def transform(self, beats: np.ndarray) -> np.ndarray:
         """Return scaled beats, float32, of the shape (n_beats, n_leads, n_samples) of `beats`."""
@@ -40,7 +41,9 @@ class Scaler:
 
     def inverse_transform(self, beats: np.ndarray) -> np.ndarray:
         """Return beats in the source's unit again, float32."""
-        return (beats * self.scale + self.offset).astype(np.float32)
+        # What a network makes has the leads that it has seen.
+        n_leads = beats.shape[1]
+        return (beats * self.scale[:n_leads] + self.offset[:n_leads]).astype(np.float32)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain numbers, for JSON."""
@@ -70,15 +73,21 @@ class RunningStatistics:
     def __init__(self, per: str) -> None:
         self.axes = {"position": (0,), "lead": (0, 2), "all": (0, 1, 2)}[per]
         self.n = 0
+        self.n_seen, self.n_evidence = 0, 0
         self.low = np.array(np.inf)
         self.high = np.array(-np.inf)
         self.mean = np.array(0.0)
         self.squares = np.array(0.0)  # sum of squared differences from the mean
 
-    def add(self, beats: np.ndarray) -> Self:
-        """Take in beats (n_beats, n_leads, n_samples); parts are merged as in Chan et al. 1983."""
+    def add(self, beats: np.ndarray, n_evidence: int = 0) -> Self:
+        """Take in beats (n_beats, n_leads, n_samples); parts are merged as in Chan et al. 1983.
+
+        n_evidence: how many of the last leads are evidence, which does not count.
+        """
         if not len(beats):
             return self
+        self.n_evidence, self.n_seen = n_evidence, beats.shape[1] - n_evidence
+        beats = beats[:, : self.n_seen]
         self.low = np.minimum(self.low, beats.min(axis=self.axes, keepdims=True)[0])
         self.high = np.maximum(self.high, beats.max(axis=self.axes, keepdims=True)[0])
         n = int(np.prod([beats.shape[axis] for axis in self.axes]))
@@ -103,8 +112,20 @@ class RunningStatistics:
             offset, scale = self.mean, np.sqrt(self.squares / self.n)
         # Equal values can leave a deviation of rounding size, relative to the amplitude.
         varies = scale > 1e-9 * np.maximum(np.abs(offset), np.finfo(np.float32).tiny)
-        return Scaler(method, offset, np.where(varies, scale, 1.0))
+        scale = np.where(varies, scale, 1.0)
+        if self.n_evidence:
+            offset, scale = (
+                np.concatenate(
+                    [
+                        np.broadcast_to(of_seen, (self.n_seen, of_seen.shape[1])),
+                        np.full((self.n_evidence, of_seen.shape[1]), neutral),
+                    ]
+                )
+                for of_seen, neutral in ((offset, 0.0), (scale, 1.0))
+            )
+        return Scaler(method, offset, scale)
 
     def n_outside(self, beats: np.ndarray) -> int:
         """Count the samples of beats (n_beats, n_leads, n_samples) beyond the range."""
-        return int(((beats < self.low) | (beats > self.high)).sum())
+        seen = beats[:, : self.n_seen]
+        return int(((seen < self.low) | (seen > self.high)).sum())

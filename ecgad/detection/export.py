@@ -22,7 +22,16 @@ from ecgad.detection.trained import TrainedDetector
 from ecgad.errors import ConfigError, UserError
 from ecgad.models import Autoencoder
 from ecgad.processing.causal import LOOK_AHEAD
-from ecgad.scoring.components import COMPONENTS, SAME, SMALLEST, Fitted
+from ecgad.processing.evidence import RHYTHM
+from ecgad.scoring.components import (
+    COMPONENTS,
+    RHYTHM_BEND,
+    RHYTHM_WEIGHTS,
+    SAME,
+    SMALLEST,
+    TEMPLATE_WEIGHTS,
+    Fitted,
+)
 from ecgad.scoring.inference import ERRORS, before, shares_of
 from ecgad.scoring.parts import part_bounds
 
@@ -56,7 +65,7 @@ class Graph(nn.Module):
         super().__init__()
         assert detector.threshold is not None
         scorer = detector.scorer
-        self.timing = scorer.timing
+        self.timing, self.n_seen = scorer.timing, detector.model.n_leads
         self.bounds = part_bounds(detector.beat_format, detector.model.n_samples)
         self.plain, self.names = scorer.plain, list(scorer.components)
         self.members = nn.ModuleList(detector.model.members)
@@ -84,7 +93,9 @@ class Graph(nn.Module):
         # One beat more, which is left out at the end: not every operator can do with none at all.
         beats = functional.pad(beats, (0, 0, 0, 0, 0, 1))
         scaled = ((beats.double() - self.offset) / self.scale).float()
-        n_leads, n_samples = beats.shape[1:]
+        evidence = scaled[:, self.n_seen :, 0].double()
+        scaled = scaled[:, : self.n_seen]
+        n_leads, n_samples = scaled.shape[1:]
         counts: Tensor | int = n_leads * n_samples
         inside = None
         if lengths is not None:
@@ -93,7 +104,12 @@ class Graph(nn.Module):
             counts = lengths * n_leads
         n_ecg = n_leads - len(self.timing)
         intervals = scaled[:, n_ecg:].double().mean(dim=2)
-        features = {"timing": intervals, "before": intervals[:, before(self.timing)]}
+        features = {
+            "timing": intervals,
+            "before": intervals[:, before(self.timing)],
+            "rhythm": evidence[:, : len(RHYTHM)],
+            "template": evidence[:, len(RHYTHM) :],
+        }
         total, of_members = [], []
         for number, member in enumerate(self.members):
             assert isinstance(member, Autoencoder)
@@ -187,6 +203,32 @@ class Prematurity(nn.Module):
         return ((self.middle - intervals) / self.spread).clamp(min=0).mean(dim=1).exp()
 
 
+class Rhythm(nn.Module):
+    """How early a beat comes and how late the next one."""
+
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.tensor(RHYTHM_WEIGHTS, dtype=torch.float64))
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        return (1 + (evidence * self.weights).sum(dim=1) / RHYTHM_BEND) ** RHYTHM_BEND
+
+
+class Template(nn.Module):
+    """How far a beat is from its patient's template."""
+
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.tensor(TEMPLATE_WEIGHTS, dtype=torch.float64))
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        return (evidence * self.weights).sum(dim=1).exp()
+
+
 def _of(name: str, reference: np.ndarray, fitted: Fitted, neighbours: int) -> nn.Module:
     match name:
         case "mae" | "mse":
@@ -197,6 +239,10 @@ def _of(name: str, reference: np.ndarray, fitted: Fitted, neighbours: int) -> nn
             return Mahalanobis(fitted)
         case "prematurity":
             return Prematurity(fitted)
+        case "rhythm":
+            return Rhythm()
+        case "template":
+            return Template()
     raise ConfigError(f"evaluation.score: {name} has no form in ONNX yet; evaluate without it")
 
 
@@ -259,7 +305,8 @@ def export(detector: TrainedDetector, padded: bool, known: Mapping[str, Any]) ->
 def to_onnx(detector: TrainedDetector, padded: bool) -> Any:
     """Return the graph of a detector as a `ModelProto`. padded: whether it takes lengths."""
     graph = Graph(detector).cpu().eval()
-    beats = torch.zeros(3, detector.model.n_leads, detector.model.n_samples)
+    n_leads = detector.model.n_leads + len(detector.beat_format.evidence)
+    beats = torch.zeros(3, n_leads, detector.model.n_samples)
     lengths = torch.full((3,), detector.model.n_samples)
     n_beats = torch.export.Dim("n_beats")
     names = ["beats", "lengths"] if padded else ["beats"]

@@ -63,7 +63,7 @@ class Findings:
         words = [LEFT_OUT[why] for why in beats.left_out.tolist()]
         anomalous = np.flatnonzero(beats.verdicts == 1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = beats.rr / beats.median_rr
+            ratio = beats.rr / beats.usual_rr
             shares = beats.shares / np.asarray(self.usual_shares or (1, 1, 1), np.float32)
         for index in anomalous.tolist():
             found = []

@@ -18,17 +18,17 @@ LEFT_OUT = (KEPT, *REASONS)
 class JudgedBeats:
     """Beats of a recording, in time.
 
-    samples: int64, (n_beats,), R peaks in samples of the recording. rr, median_rr: float32,
-    (n_beats,), the interval before a beat and the median of the latest ones, in seconds; NaN where
-    there is none. scores: float64, (n_beats,), NaN where a beat could not be judged. verdicts:
-    int8, (n_beats,), 1 anomalous, 0 normal, NOT_JUDGED. shares: float32, (n_beats, 3), of the error
-    by the part of the beat. left_out: int8, (n_beats,), why it could not be judged, as an index of
-    LEFT_OUT.
+    samples: int64, (n_beats,), R peaks in samples of the recording. rr, usual_rr: float32,
+    (n_beats,), the interval before a beat and the one that is usual for the patient, in seconds;
+    NaN where there is none. scores: float64, (n_beats,), NaN where a beat could not be judged.
+    verdicts: int8, (n_beats,), 1 anomalous, 0 normal, NOT_JUDGED. shares: float32, (n_beats, 3), of
+    the error by the part of the beat. left_out: int8, (n_beats,), why it could not be judged, as an
+    index of LEFT_OUT.
     """
 
     samples: np.ndarray
     rr: np.ndarray
-    median_rr: np.ndarray
+    usual_rr: np.ndarray
     scores: np.ndarray
     verdicts: np.ndarray
     shares: np.ndarray
@@ -100,7 +100,7 @@ class LiveDetector:
         judged = JudgedBeats(
             samples=beats.samples,
             rr=beats.rr[:, 0],
-            median_rr=beats.median_rr,
+            usual_rr=beats.usual_rr,
             scores=scores,
             verdicts=verdicts,
             shares=shares,

@@ -81,7 +81,12 @@ class TrainedDetector(Detector):
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileError(f"{checkpoint.path} cannot be read whole: {error}") from None
         scorer = Scorer(
-            model, evaluation.components, reference, evaluation.neighbours, beat_format.timing
+            model,
+            evaluation.components,
+            reference,
+            evaluation.neighbours,
+            beat_format.timing,
+            evidence=beat_format.evidence,
         )
         minutes, running_beats = evaluation.adaptation_minutes, evaluation.running_beats
         origin = {"checkpoint_sha256": files.sha256(checkpoint.path), **checkpoint.settings}
@@ -141,23 +146,33 @@ class TrainedDetector(Detector):
             format=beat_format or BeatFormat(tuple(f"lead {i + 1}" for i in range(beats.shape[1]))),
         )
         train, held_out = _divide(known, validation, seed)
-        scaler = Scaler.fit(train.waveforms[train.normals], scaled_by.method, scaled_by.per)
+        scaler = Scaler.fit(
+            train.waveforms[train.normals],
+            scaled_by.method,
+            scaled_by.per,
+            len(known.format.evidence),
+        )
         train, held_out = (scaler.scaled(part) for part in (train, held_out))
         where = pick_device(device)
         prepare(where, seed)
-        _, n_leads, n_samples = beats.shape
+        _, n_leads, n_samples = train.seen.shape
         built = build_model(
             network.kind, n_leads, n_samples, network.parameters, learned_by.members
         ).to(where)
         normals, judged = (
-            torch.from_numpy(part.waveforms[part.normals]).to(where) for part in (train, held_out)
+            torch.from_numpy(part.seen[part.normals]).to(where) for part in (train, held_out)
         )
         for state in train_epochs(built, normals, judged, learned_by, seed):
             best = state.best_weights
         built.load_state_dict(best)
         reference = choose_reference_beats(built, train, learned_by, seed)
         scorer = Scorer(
-            built, judged_by.components, reference, judged_by.neighbours, known.format.timing
+            built,
+            judged_by.components,
+            reference,
+            judged_by.neighbours,
+            known.format.timing,
+            evidence=known.format.evidence,
         )
         detector = cls(scorer, scaler, known.format, origin={"seed": seed})
         scores = [detector.score_split(part) for part in (train, held_out)]
@@ -223,7 +238,8 @@ class TrainedDetector(Detector):
         return self._scores(beats.waveforms, beats.lengths, beats.times, beats.records, adapt)
 
     def _scaled(self, beats: np.ndarray) -> np.ndarray:
-        expected = (self.model.n_leads, self.model.n_samples)
+        n_evidence = len(self.beat_format.evidence)
+        expected = (self.model.n_leads + n_evidence, self.model.n_samples)
         return self.scaler.transform(checked_beats(beats, expected))
 
     def _scores(
@@ -266,7 +282,9 @@ class TrainedDetector(Detector):
         return adapted
 
     def reconstruct(self, beats: np.ndarray) -> np.ndarray:
-        """Return what the model makes of the beats, float32, in their own unit and shape."""
+        """Return what the model makes of the beats, float32, in their own unit and shape; without
+        evidence, which it does not see.
+        """
         scaled = self._scaled(beats)
         return self.scaler.inverse_transform(inference.reconstruct(self.model, scaled))
 
@@ -313,7 +331,7 @@ class TrainedDetector(Detector):
         try:
             model = build_model(**content["model"])
             model.load_state_dict(content["weights"])
-            score, timing = content["score"], content["beat_format"]["timing"]
+            score, beat_format = content["score"], BeatFormat.from_dict(content["beat_format"])
             reference = score["reference"] and ReferenceBeats.from_dict(score["reference"])
             fitted = _converted(score["fitted"], torch.Tensor.numpy)
             scorer = Scorer(
@@ -321,13 +339,14 @@ class TrainedDetector(Detector):
                 score["components"],
                 reference,
                 score["neighbours"],
-                timing,
+                beat_format.timing,
                 fitted,
+                beat_format.evidence,
             )
             detector = cls(
                 scorer,
                 Scaler.from_dict(content["scaler"]),
-                BeatFormat.from_dict(content["beat_format"]),
+                beat_format,
                 Threshold(**content["threshold"]),
                 content["adaptation_minutes"],
                 content["running_beats"],

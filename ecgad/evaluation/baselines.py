@@ -57,7 +57,8 @@ def run_baselines(
 def run_baseline(name: str, train: Beats, splits: Mapping[str, Beats], seed: int) -> Result:
     """Fit a baseline on training normals and score the beats of `splits`.
 
-    Beats of shape (n_beats, n_leads, n_samples) are taken as vectors of all samples of all leads.
+    Beats of shape (n_beats, n_leads, n_samples) are taken as vectors of all samples of the leads
+    that a network sees as well.
     Where there are more normals than time and memory allow, a random part of them is taken.
     """
     started = time.perf_counter()
@@ -65,7 +66,7 @@ def run_baseline(name: str, train: Beats, splits: Mapping[str, Beats], seed: int
     if name == RR_INTERVAL:
         scores = {split: earliness(beats) for split, beats in splits.items()}
         return Result(scores, len(normals), len(normals), time.perf_counter() - started)
-    n_features = int(np.prod(train.waveforms.shape[1:]))
+    n_features = int(np.prod(train.seen.shape[1:]))
     n_scored = sum(map(len, splits.values()))
     if name == "knn":
         most = max(1000, int(NEIGHBOUR_OPERATIONS / (n_scored * n_features)))
@@ -74,7 +75,7 @@ def run_baseline(name: str, train: Beats, splits: Mapping[str, Beats], seed: int
     rng = np.random.default_rng(seed)
     if len(normals) > most:
         normals = np.sort(rng.choice(normals, most, replace=False))
-    fitted = train.waveforms[normals].reshape(len(normals), n_features)
+    fitted = train.seen[normals].reshape(len(normals), n_features)
     score = FITS[name](np.ascontiguousarray(fitted), seed)
     return Result(
         scores={split: _in_blocks(score, beats) for split, beats in splits.items()},
@@ -103,7 +104,7 @@ def earliness(beats: Beats) -> np.ndarray:
 
 def _in_blocks(score: Score, beats: Beats) -> np.ndarray:
     parts = [
-        score(np.array(beats.waveforms[start : start + BLOCK]).reshape(-1, beats.waveforms[0].size))
+        score(np.array(beats.seen[start : start + BLOCK]).reshape(-1, beats.seen[0].size))
         for start in range(0, len(beats), BLOCK)
     ]
     return np.concatenate(parts).astype(np.float64)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgad.config.segmentation import SegmentationConfig, WindowConfig
+from ecgad.processing.evidence import EVIDENCE
 from ecgad.processing.leads import (
     HEARTBEAT_RATE,
     PreparedLeads,
@@ -164,7 +165,8 @@ def lead_names(settings: SegmentationConfig) -> tuple[str, ...]:
     if settings.template != "none":
         form = "template of {}" if settings.template == "added" else "{}, less template"
         names += [form.format(name) for name in names]
-    return (*names, *(RR_FEATURES[name].title for name in settings.timing))
+    names += [RR_FEATURES[name].title for name in settings.timing]
+    return (*names, *(EVIDENCE.values() if settings.evidence else ()))
 
 
 def unit_of(settings: SegmentationConfig) -> str:

@@ -21,6 +21,9 @@ Score = Callable[[np.ndarray], np.ndarray]
 SAME = 1e-4
 # Of which a logarithm is taken: a beat that is a reference beat itself has distance 0.
 SMALLEST = 1e-12
+# Of `ecgad.processing.evidence`, in its order; chosen by benchmarks/new_patients.py.
+RHYTHM_WEIGHTS, RHYTHM_BEND = (0.6, 0.5, 7.5, 5.0), 4.0
+TEMPLATE_WEIGHTS = (0.7, 0.3)
 
 
 def _fit_nothing(_reference: np.ndarray) -> dict[str, np.ndarray]:
@@ -103,6 +106,21 @@ def _prematurity(_reference: np.ndarray, fitted: Fitted, _neighbours: int) -> Sc
     return score
 
 
+def _rhythm(_reference: np.ndarray, _fitted: Fitted, _neighbours: int) -> Score:
+    """Take how early a beat comes and how late the next one: 1 where neither.
+
+    The sum, by RHYTHM_WEIGHTS, grows without bound, and RHYTHM_BEND makes what is early beyond
+    doubt count little more than what is early.
+    """
+    weights = np.array(RHYTHM_WEIGHTS)
+    return lambda evidence: (1 + evidence @ weights / RHYTHM_BEND) ** RHYTHM_BEND
+
+
+def _template(_reference: np.ndarray, _fitted: Fitted, _neighbours: int) -> Score:
+    """Take how far a beat is from its patient's template, in part over what is usual there."""
+    return lambda evidence: np.exp(evidence @ np.array(TEMPLATE_WEIGHTS))
+
+
 @dataclass(frozen=True)
 class Component:
     """A component: the feature that it looks at, what is fitted, and how it scores.
@@ -123,4 +141,6 @@ COMPONENTS = {
     "code_mahalanobis": Component("codes", _fit_mahalanobis, _mahalanobis),
     "timing": Component("timing", _fit_nothing, _distance),
     "prematurity": Component("before", _fit_prematurity, _prematurity),
+    "rhythm": Component("rhythm", _fit_nothing, _rhythm),
+    "template": Component("template", _fit_nothing, _template),
 }

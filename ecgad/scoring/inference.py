@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ecgad.models import Autoencoder
+from ecgad.processing.evidence import RHYTHM
 from ecgad.processing.rr_intervals import RR_FEATURES
 from ecgad.runtime.reading import read_ahead, read_rows
 
@@ -22,7 +23,7 @@ ERRORS: dict[str, Callable[[Tensor, Tensor | int], Tensor]] = {
 
 # What scores are made of: reconstruction errors by name, float64 (n_beats,); `codes`, float32
 # (n_beats, code_size); `timing`, float32 (n_beats, n_rr_features), and `before`, those of them that
-# are of the interval before the beat.
+# are of the interval before the beat; evidence, `rhythm` and `template`, float32 (n_beats, n).
 Features = dict[str, np.ndarray]
 
 
@@ -42,11 +43,12 @@ def compute_features(
     """Compute those features of scaled beats (n_beats, n_leads, n_samples) that are needed.
 
     member: one network. lengths: int, (n_beats,): errors beyond them, in the padding, do not count;
-    None: nothing is padded. timing: names of the last leads, which are RR features.
+    None: nothing is padded. timing: names of the last leads that the network sees, which are RR
+    features. Leads beyond are evidence.
     """
     member.eval()
     features: Features = {}
-    for start, batch in _batches(member, beats):
+    for start, batch, evidence in _batches(member, beats):
 
         def keep(name: str, values: Tensor, start: int = start) -> None:
             # Into one array: small ones, kept among the large of each batch, would split memory up.
@@ -55,6 +57,9 @@ def compute_features(
                 features[name] = np.empty(shape, values.cpu().numpy().dtype)
             features[name][start : start + len(values)] = values.cpu()
 
+        if evidence.shape[1] and needed & {"rhythm", "template"}:
+            keep("rhythm", evidence[:, : len(RHYTHM)])
+            keep("template", evidence[:, len(RHYTHM) :])
         codes = member.encode(batch)
         if "codes" in needed:
             keep("codes", codes)
@@ -83,14 +88,17 @@ def compute_features(
 def encode(model: Autoencoder, beats: np.ndarray) -> np.ndarray:
     """Return codes, float32 (n_beats, code_size), of scaled beats (n_beats, n_leads, n_samples)."""
     model.eval()
-    return torch.cat([model.encode(batch).cpu() for _, batch in _batches(model, beats)]).numpy()
+    codes = [model.encode(batch).cpu() for _, batch, _ in _batches(model, beats)]
+    return torch.cat(codes).numpy()
 
 
 @torch.no_grad()
 def reconstruct(model: Autoencoder, beats: np.ndarray) -> np.ndarray:
-    """Return reconstructions of scaled beats (n_beats, n_leads, n_samples), in scaled units."""
+    """Return reconstructions of scaled beats (n_beats, n_leads, n_samples), in scaled units; of the
+    leads that the model sees.
+    """
     model.eval()
-    return torch.cat([model(batch).cpu() for _, batch in _batches(model, beats)]).numpy()
+    return torch.cat([model(batch).cpu() for _, batch, _ in _batches(model, beats)]).numpy()
 
 
 @torch.inference_mode()
@@ -105,12 +113,12 @@ def error_shares(
 
     Of scaled beats (n_beats, n_leads, n_samples), and of the mean absolute error of the members;
     all 0 where there is no error. lengths: as for `compute_features`. n_timing: how many of the
-    last leads are RR features, whose errors do not count. bounds: where the second and the third
-    part begin.
+    last leads that the model sees are RR features, whose errors do not count. bounds: where the
+    second and the third part begin.
     """
     model.eval()
     shares = np.empty((len(beats), 3), np.float32)
-    for start, batch in _batches(model.members[0], beats):
+    for start, batch, _ in _batches(model.members[0], beats):
         errors = sum((member(batch) - batch).abs() for member in model.members)
         assert isinstance(errors, Tensor)
         errors = errors[:, : batch.shape[1] - n_timing].sum(dim=1)
@@ -130,12 +138,17 @@ def shares_of(errors: Tensor, bounds: tuple[int, int]) -> Tensor:
     return sums / sums.sum(dim=1, keepdim=True).clamp(min=torch.finfo(sums.dtype).tiny)
 
 
-def _batches(model: Autoencoder, beats: np.ndarray) -> Iterator[tuple[int, Tensor]]:
-    """Give beats, some at a time, with the index of the first of them; a thread reads ahead."""
+def _batches(model: Autoencoder, beats: np.ndarray) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Give beats, some at a time; a thread reads ahead.
+
+    That is the index of the first of them, the leads that the model sees, and the evidence that
+    is in the others, (n, n_evidence).
+    """
     device, size = next(model.parameters()).device, model.scored_at_once
     starts = range(0, max(1, len(beats)), size * BATCHES_READ)
     chunks = read_ahead(lambda at: read_rows(beats, slice(at, at + starts.step)), starts)
     for start, chunk in zip(starts, chunks, strict=True):
         # An empty share of beats is one empty batch.
         for first in range(0, max(1, len(chunk)), size):
-            yield start + first, torch.from_numpy(chunk[first : first + size]).to(device)
+            batch = torch.from_numpy(chunk[first : first + size]).to(device)
+            yield start + first, batch[:, : model.n_leads], batch[:, model.n_leads :, 0]

@@ -35,19 +35,20 @@ class Scorer:
         neighbours: int = 5,
         timing: Sequence[str] = (),
         fitted: Sequence[Mapping[str, Fitted]] | None = None,
+        evidence: Sequence[str] = (),
     ) -> None:
         """Prepare the components, each with its weight.
 
-        reference: only a single reconstruction error needs none. timing: the names of the last
-        leads, which are RR features. fitted: what was fitted on the reference beats, member by
-        member and component by component; None: it is fitted now. Raises FileError where a
+        reference: only a single reconstruction error needs none. timing, evidence: the names of
+        the last leads, as in `BeatFormat`. fitted: what was fitted on the reference beats, member
+        by member and component by component; None: it is fitted now. Raises FileError where a
         component is unknown, ConfigError where the reference or the beats lack what it needs.
         """
-        _check_components(components, timing)
+        _check_components(components, timing, evidence)
         self.model = model
         self.components = dict(components)
         self.neighbours = neighbours
-        self.timing = tuple(timing)
+        self.timing, self.evidence = tuple(timing), tuple(evidence)
         self.needed = {COMPONENTS[name].feature for name in components}
         self.plain = len(components) == 1 and components.keys() <= ERRORS.keys()
         self.reference: ReferenceBeats | None = None
@@ -138,10 +139,19 @@ class Scorer:
             for known, more in zip(self.reference.members, new.members, strict=True)
         ]
         joined = ReferenceBeats(members)
-        return Scorer(self.model, self.components, joined, self.neighbours, self.timing)
+        return Scorer(
+            self.model,
+            self.components,
+            joined,
+            self.neighbours,
+            self.timing,
+            evidence=self.evidence,
+        )
 
 
-def _check_components(components: Mapping[str, float], timing: Sequence[str]) -> None:
+def _check_components(
+    components: Mapping[str, float], timing: Sequence[str], evidence: Sequence[str]
+) -> None:
     for name in components:
         if name not in COMPONENTS:
             raise FileError(
@@ -153,6 +163,12 @@ def _check_components(components: Mapping[str, float], timing: Sequence[str]) ->
             raise ConfigError(
                 f"evaluation.score: {name} needs beats with timing features; set the timing of "
                 f"source wfdb or ptbdb, or take another component"
+            )
+    for name in ("rhythm", "template"):
+        if name in components and not evidence:
+            raise ConfigError(
+                f"evaluation.score: {name} needs beats with evidence; set evidence: true in the "
+                f"section of source wfdb or ptbdb, or take another component"
             )
 
 

@@ -96,7 +96,7 @@ class Streamed:
 
     def __init__(self, beats: Beats, device: torch.device, budget: int) -> None:
         """Look at which beats are normal. budget: bytes that the beats in memory may take."""
-        self.file = beats.waveforms
+        self.file, self.n_seen = beats.waveforms, beats.format.n_seen
         self.device = device
         labels = np.zeros(len(beats), np.int8) if beats.labels is None else beats.labels
         self.normal = np.asarray(labels) == NORMAL
@@ -155,7 +155,7 @@ class Streamed:
             own.append(np.full(len(chosen), self.own[block]))
             if self.own[block]:
                 rows.append(chosen)
-        beats = torch.from_numpy(read_rows(self.file, np.concatenate(rows)))
+        beats = torch.from_numpy(read_rows(self.file, np.concatenate(rows))[:, : self.n_seen])
         return beats.to(self.device), torch.from_numpy(np.concatenate(own))
 
 
@@ -176,6 +176,7 @@ def feed(train: Beats, validation: Beats, device: torch.device, budget: int) -> 
     for beats in splits:
         indices = beats.normals
         first, last = processes.shard(len(indices))
-        own = torch.from_numpy(read_rows(beats.waveforms, indices[first:last]))
+        rows = read_rows(beats.waveforms, indices[first:last])[:, : beats.format.n_seen]
+        own = torch.from_numpy(np.ascontiguousarray(rows))
         held.append(Held(own.to(device), first, len(indices)))
     return held

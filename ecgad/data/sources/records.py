@@ -190,6 +190,7 @@ def read_record(
     name_width: characters of the arrays of names, which all records have to share. Raises FileError
     where the record is malformed.
     """
+    from ecgad.processing.evidence import EVIDENCE
     from ecgad.processing.segmentation import lead_names, unit_of
 
     recording, peaks, segments = _cut(header, annotator, label, settings)
@@ -210,6 +211,7 @@ def read_record(
         format=BeatFormat(
             leads=lead_names(settings),
             timing=tuple(settings.timing),
+            evidence=tuple(EVIDENCE) if settings.evidence else (),
             sampling_rate=segments.leads.sampling_rate,
             unit=unit_of(settings),
             class_names=peaks.class_names,

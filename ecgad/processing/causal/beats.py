@@ -1,7 +1,8 @@
 """Beats cut out of leads as they come, normalised and compared by what has come before.
 
-Amplitude, template and the median RR interval are those of the latest beats. A recording begins
-with those of its first WARM_UP seconds, which wait for one another.
+Amplitude, template and the median RR interval are those of the latest beats, and evidence is that
+of the beats before. A recording begins with those of its first WARM_UP seconds, which wait for one
+another.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ecgad.config.segmentation import SegmentationConfig
 from ecgad.processing.causal.r_peaks import Peaks
+from ecgad.processing.causal.rhythm import Rhythm
 from ecgad.processing.causal.windows import Buffer
 from ecgad.processing.quantiles import quantile
 from ecgad.processing.rr_intervals import MEDIAN_INTERVALS, RR_FEATURES, spread_of
@@ -20,6 +22,8 @@ from ecgad.processing.template import TEMPLATE_BEATS, TEMPLATE_STEP
 WARM_UP = 20.0  # s from the first beat on
 NEXT = 0.85  # s: so far ahead the next beat is waited for
 LONGEST_RR = 3.0  # s; beyond it something was missed, and there is no interval
+ERRORS = 301  # a beat's difference from the template is compared with those of so many before it
+SMALLEST = 1e-3  # of a difference from the template, of which a logarithm is taken
 
 # Why a beat cannot be cut; empty where it can.
 KEPT = ""
@@ -35,16 +39,17 @@ class CausalBeats:
 
     samples: int64, (n_peaks,), R peaks in samples of the recording. left_out: str, (n_peaks,), why
     a beat could not be cut; empty for the n_cut that could. waveforms: float32, (n_cut, n_leads,
-    n_samples), RR features as the last leads. rr: float32, (n_peaks, 2), the previous and the next
-    RR interval in seconds; NaN where there is no previous one, and no more than NEXT for the next.
-    median_rr: float32, (n_peaks,), of the latest intervals; NaN where there are none.
+    n_samples), RR features and evidence as the last leads. rr: float32, (n_peaks, 2), the previous
+    and the next RR interval in seconds; NaN where there is no previous one, and no more than NEXT
+    for the next. usual_rr: float32, (n_peaks,), the interval that is usual for the patient; NaN
+    where there is none.
     """
 
     samples: np.ndarray
     left_out: np.ndarray
     waveforms: np.ndarray
     rr: np.ndarray
-    median_rr: np.ndarray
+    usual_rr: np.ndarray
 
     @property
     def kept(self) -> np.ndarray:
@@ -57,7 +62,7 @@ class CausalBeats:
         return CausalBeats(
             *(
                 np.concatenate([getattr(part, name) for part in parts])
-                for name in ("samples", "left_out", "waveforms", "rr", "median_rr")
+                for name in ("samples", "left_out", "waveforms", "rr", "usual_rr")
             )
         )
 
@@ -90,6 +95,7 @@ class BeatCutter:
         self.sampling_rate = sampling_rate
         self._ratio = ratio
         self._before, self._after = window_samples(settings.window, rate)
+        self._shift = round(settings.alignment * rate / 1000)  # samples
         self._leads = Buffer(n_leads, dtype=np.float32)
         self._missing = Buffer(1, dtype=bool)
         self._samples = np.zeros(0, np.int64)  # R peaks that are waited with
@@ -102,7 +108,10 @@ class BeatCutter:
         self._n_since = 0  # beats since the template was made
         self._typical = np.ones((n_leads, 1), np.float32)
         self._template = np.zeros(shape[1:], np.float32)
+        self._errors = np.zeros(0)  # logarithms, of the latest beats
+        self._usual_error = 0.0
         self._intervals = np.zeros(0)
+        self._rhythm = Rhythm()
 
     def push(
         self, leads: np.ndarray, missing: np.ndarray, peaks: Peaks, ended: bool = False
@@ -136,7 +145,7 @@ class BeatCutter:
         """Count the beats that nothing to come can change."""
         if ended:
             return len(self._samples)
-        cut = self._centres(self._samples) + self._after <= self._leads.end
+        cut = self._centres(self._samples) + self._after + self._shift <= self._leads.end
         followed = self._samples + NEXT * self.sampling_rate <= known_until
         followed[:-1] = True
         ready = cut & followed
@@ -155,9 +164,12 @@ class BeatCutter:
         return np.stack([previous, after], axis=1).astype(np.float32)
 
     def _windows(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cut windows, float32 (n_cut, n_leads, n_samples), and say why others cannot be."""
-        starts = self._centres(samples) - self._before
-        length = self._before + self._after
+        """Cut windows, float32 (n_cut, n_leads, n_samples), and say why others cannot be.
+
+        At both ends they are longer than a beat by as much as it may be shifted.
+        """
+        starts = self._centres(samples) - self._before - self._shift
+        length = self._before + self._after + 2 * self._shift
         left_out = np.full(len(samples), KEPT, "<U27")
         left_out[(starts < 0) | (starts + length > self._leads.end)] = BEYOND
         first = self._leads.first
@@ -172,7 +184,7 @@ class BeatCutter:
 
     def _forget(self, known_until: int) -> None:
         needed = int(self._samples[0]) if len(self._samples) else known_until
-        before = round(needed * self._ratio) - self._before - 1
+        before = round(needed * self._ratio) - self._before - self._shift - 1
         self._leads.forget(min(before, self._leads.end))
         self._missing.forget(min(before, self._leads.end))
 
@@ -194,8 +206,12 @@ class BeatCutter:
         self._warm, self._waiting = True, _Waiting()
         # Beats beyond may have come with them; they are not compared with.
         n_cut = int((left_out[:n_first] == KEPT).sum())
-        self._remember(self._normalised(windows[:n_cut]))
+        of_first = self._normalised(windows[:n_cut])
+        self._remember(self._middle(of_first))
         self._renew()
+        self._errors = self._aligned(of_first)[1][-ERRORS:]
+        if len(self._errors):
+            self._usual_error = float(np.median(self._errors))
         intervals = rr[:n_first, 0]
         opening = intervals[~np.isnan(intervals)][:MEDIAN_INTERVALS]
         parts = [
@@ -210,8 +226,12 @@ class BeatCutter:
         """Return no beats, in the form of `push`."""
         none = np.zeros(0, np.int64)
         return self._finished(
-            none, none.astype("<U27"), self._latest[:0], np.zeros((0, 2), np.float32)
+            none, none.astype("<U27"), self._no_windows(), np.zeros((0, 2), np.float32)
         )
+
+    def _no_windows(self) -> np.ndarray:
+        n_samples = self._before + self._after + 2 * self._shift
+        return np.zeros((0, self._latest.shape[1], n_samples), np.float32)
 
     def _finished(
         self,
@@ -221,7 +241,7 @@ class BeatCutter:
         rr: np.ndarray,
         opening: np.ndarray | None = None,
     ) -> CausalBeats:
-        """Normalise windows, compare them with the template, and add RR features.
+        """Normalise windows, compare them with the template, and add RR features and evidence.
 
         opening: the first intervals of the recording, where these are its first beats; they are
         among the latest beats already.
@@ -229,19 +249,23 @@ class BeatCutter:
         left_out = left_out.copy()
         windows = self._normalised(windows)
         cut = np.flatnonzero(left_out == KEPT)
-        dressed, flat = [], []
+        dressed, evidence, flat = [], [], []
         done = 0
         while done < len(windows):
             n_next = len(windows)
             if opening is None:
                 n_next = min(n_next, done + TEMPLATE_STEP - self._n_since)
             part = windows[done:n_next]
-            spans = part.max(axis=2) - part.min(axis=2)
+            middle = self._middle(part)
+            spans = middle.max(axis=2) - middle.min(axis=2)
             moving = (spans > FLAT * self._typical[:, 0]).all(axis=1)
-            dressed.append(self._dress(part[moving]))
+            aligned, errors = self._aligned(part[moving])
+            dressed.append(self._dress(aligned))
+            evidence.append(np.stack([errors, errors - self._usual_error], axis=1))
             flat.append(~moving)
             if opening is None:
-                self._remember(part[moving])
+                self._remember(middle[moving])
+                self._errors = np.r_[self._errors, errors][-ERRORS:]
                 self._n_since += len(part)
                 if self._n_since == TEMPLATE_STEP:
                     self._renew()
@@ -249,19 +273,55 @@ class BeatCutter:
         if flat:
             left_out[cut[np.concatenate(flat)]] = FLAT_WINDOW
         kept = left_out == KEPT
-        median, spread = self._rhythm(rr[:, 0], opening)
-        beats = np.concatenate([self._dress(windows[:0]), *dressed])
-        features = self._features(rr[kept], median[kept], spread[kept])
-        timed = np.broadcast_to(features[:, :, None], (*features.shape, windows.shape[2]))
-        waveforms = np.concatenate([beats, timed], axis=1)
-        return CausalBeats(samples, left_out, waveforms, rr, median)
+        median, spread = self._latest_intervals(rr[:, 0], opening)
+        if opening is not None:
+            self._rhythm.begin(opening)
+        usual, early = self._rhythm.before(rr[:, 0], median, spread)
+        beats = np.concatenate([self._dress(self._middle(windows[:0])), *dressed])
+        beside = self._features(rr[kept], median[kept], spread[kept])
+        if self.settings.evidence:
+            pause = self._pause(rr[kept, 1], median[kept])
+            of_template = np.concatenate([np.zeros((0, 2)), *evidence])
+            beside = np.concatenate([beside, early[kept], pause[:, None], of_template], axis=1)
+        beside = beside.astype(np.float32)
+        drawn = np.broadcast_to(beside[:, :, None], (*beside.shape, beats.shape[2]))
+        waveforms = np.concatenate([beats, drawn], axis=1)
+        return CausalBeats(samples, left_out, waveforms, rr, usual.astype(np.float32))
+
+    def _middle(self, windows: np.ndarray) -> np.ndarray:
+        """Return windows without what they are longer by than a beat."""
+        return windows[:, :, self._shift : windows.shape[2] - self._shift]
+
+    def _aligned(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Shift windows to where they differ least from the template.
+
+        Returns beats, float32 (n_beats, n_leads, n_samples), and the logarithms of their mean
+        absolute differences from it, in units of the amplitude of each lead, float64 (n_beats,).
+        """
+        n_samples = self._before + self._after
+        # Of equally good ones the smallest.
+        shifts = sorted(range(2 * self._shift + 1), key=lambda start: abs(start - self._shift))
+        errors = np.stack(
+            [
+                np.abs(
+                    (windows[:, :, start : start + n_samples] - self._template) / self._typical
+                ).mean(axis=(1, 2), dtype=np.float64)
+                for start in shifts
+            ],
+            axis=1,
+        )
+        starts = np.array(shifts)[errors.argmin(axis=1)]
+        at = starts[:, None] + np.arange(n_samples)
+        beats = np.take_along_axis(windows, at[:, None], axis=2)
+        return beats, np.log(np.maximum(errors.min(axis=1), SMALLEST))
 
     def _normalised(self, windows: np.ndarray) -> np.ndarray:
-        """Scale windows by themselves, where the settings say so."""
+        """Scale windows by the beats in them, where the settings say so."""
         if self.settings.normalisation != "beat":
             return windows
-        low = windows.min(axis=2, keepdims=True)
-        span = windows.max(axis=2, keepdims=True) - low
+        middle = self._middle(windows)
+        low = middle.min(axis=2, keepdims=True)
+        span = middle.max(axis=2, keepdims=True) - low
         return np.divide(windows - low, span, out=np.zeros_like(windows), where=span > 0)
 
     def _dress(self, windows: np.ndarray) -> np.ndarray:
@@ -279,8 +339,10 @@ class BeatCutter:
         self._latest = np.concatenate([self._latest, windows])[-TEMPLATE_BEATS:]
 
     def _renew(self) -> None:
-        """Make template and amplitude of the latest beats."""
+        """Make template, amplitude and usual difference from the template, of the latest beats."""
         self._n_since = 0
+        if len(self._errors):
+            self._usual_error = float(np.median(self._errors))
         if not len(self._latest):
             return
         spans = self._latest.max(axis=2) - self._latest.min(axis=2)
@@ -288,7 +350,7 @@ class BeatCutter:
         if self.settings.template != "none":
             self._template = np.median(self._latest, axis=0)
 
-    def _rhythm(
+    def _latest_intervals(
         self, intervals: np.ndarray, opening: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the median of the latest intervals at each beat, and the spread of their
@@ -316,8 +378,13 @@ class BeatCutter:
         features = []
         for name in self.settings.timing:
             feature = RR_FEATURES[name]
-            # The next interval is known as far as NEXT, so the usual one counts no further.
+            # The next interval is known as far as NEXT, so the median counts no further.
             usual = median if feature.before else np.minimum(median, np.float32(NEXT))
             features.append(feature.of(previous, rr[:, 1], usual, spread))
         values = np.array(features, np.float32).reshape(len(features), len(rr)).T
         return self.settings.timing_weight * values
+
+    def _pause(self, following: np.ndarray, median: np.ndarray) -> np.ndarray:
+        """Return how much longer the next interval is than the median, as far as it is known."""
+        usual = np.minimum(np.nan_to_num(median, nan=1.0), np.float32(NEXT))
+        return np.maximum(0, np.log(following / usual))
