@@ -46,6 +46,7 @@ def evaluate(run: Run) -> None:
     scoring = time.perf_counter() - started
     if processes.RANK > 0:
         return
+    scores = detector.follow_records(config.record_level, scores, beats)
     normals = beats["train"].normals
     detector.calibrate(config, scores["train"][normals], beats["validation"], scores["validation"])
     assert detector.threshold is not None

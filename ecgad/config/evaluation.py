@@ -29,16 +29,21 @@ class ThresholdConfig(Section):
         "mean_std",
         "conformal",
         "pot",
+        "patients",
         "best_accuracy",
         "best_f1",
         "youden",
     ] = Field(
         "quantile",
         description="conformal and pot (peaks over threshold) promise "
-        "evaluation.max_false_alarm_rate",
+        "evaluation.max_false_alarm_rate for further normal beats, patients for those of a new "
+        "patient",
     )
     value: float | None = Field(None, allow_inf_nan=False, description="of fixed")
     quantile: Fraction = Field(0.98, description="of the scores of validation normals")
+    patients: Fraction = Field(
+        0.75, description="method patients: the share of new patients that the promise is for"
+    )
     n_std: float = Field(2.0, ge=0, le=100, description="mean_std: deviations above the mean")
 
     @model_validator(mode="after")
@@ -63,7 +68,7 @@ class EvaluationConfig(Section):
     max_false_alarm_rate: Fraction | None = Field(
         None,
         description="the share of normal beats that may be called anomalous; the threshold is "
-        "conformal then, whatever threshold.method says, unless that is pot",
+        "conformal then, whatever threshold.method says, unless that is pot or patients",
     )
     threshold: ThresholdConfig = ThresholdConfig()
     adaptation_minutes: PositiveFloat | None = Field(
@@ -71,12 +76,12 @@ class EvaluationConfig(Section):
         description="so much from the start of a record counts as normal for its later beats, "
         "but for what scores highest there, unlabelled as it is; null: off",
     )
-    running_beats: int | None = Field(
-        None,
-        ge=10,
-        le=100_000,
-        description="scores relative to the running median of so many beats of their record, so "
-        "that the threshold follows the record; null: off",
+    record_level: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="scores relative to how high they usually are in their record, as beats come: "
+        "0 not at all, 1 wholly",
     )
     baselines: list[Baseline] = Field(
         ["pca", "knn", "one_class_svm", "isolation_forest", "rr_interval"],
@@ -113,7 +118,7 @@ class EvaluationConfig(Section):
     def _promised_rate_is_conformal(cls, settings: Any) -> Any:
         if isinstance(settings, dict) and settings.get("max_false_alarm_rate") is not None:
             threshold = settings.get("threshold") or {}
-            if isinstance(threshold, dict) and threshold.get("method") != "pot":
+            if isinstance(threshold, dict) and threshold.get("method") not in ("pot", "patients"):
                 return {**settings, "threshold": {**threshold, "method": "conformal"}}
         return settings
 
@@ -126,7 +131,7 @@ class EvaluationConfig(Section):
                 "threshold.method mean_std is chosen on training beats, which nothing adapts to; "
                 "with evaluation.adaptation_minutes take quantile or another method"
             )
-        promising = self.threshold.method in ("conformal", "pot")
+        promising = self.threshold.method in ("conformal", "pot", "patients")
         if promising and self.max_false_alarm_rate is None:
             raise ValueError(
                 f"threshold.method {self.threshold.method} needs evaluation.max_false_alarm_rate"

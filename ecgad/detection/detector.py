@@ -14,6 +14,7 @@ import numpy as np
 
 from ecgad.data.beats import BeatFormat
 from ecgad.errors import ConfigError
+from ecgad.scoring.levels import Levels
 from ecgad.scoring.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ class Detector(ABC):
     Higher scores are more anomalous, as in PyOD and unlike in scikit-learn; labels are 1 for
     anomalous and 0 for normal. beat_format: leads, sampling rate and unit of the beats, and how
     they were cut out of recordings. threshold: with its provenance. usual_shares: of the errors by
-    part, as `explained` gives them, in the middle of normal beats; None where not known. metadata:
+    part, as `explained` gives them, in the middle of normal beats; None where not known. levels:
+    what scores are made relative to in a record; None where they are of the beat alone. metadata:
     what its file says of how it was made.
     """
 
     beat_format: BeatFormat
     threshold: Threshold | None
     usual_shares: tuple[float, ...] | None = None
+    levels: Levels | None = None
     metadata: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
@@ -87,6 +90,16 @@ class Detector(ABC):
         That is float32 (n_beats, 3): the share of a beat's absolute reconstruction error before, at
         and after its QRS complex, as `ecgad.scoring.parts` bounds these.
         """
+
+    @abstractmethod
+    def of_beats_alone(
+        self, beats: np.ndarray, lengths: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `explained` does, before scores are made relative to a record."""
+
+    def _relative(self, scores: np.ndarray, records: np.ndarray | None) -> np.ndarray:
+        """Return scores, (n_beats,), relative to their record, where they are to be."""
+        return scores if self.levels is None else self.levels.relative(scores, records)
 
     def decision_function(
         self,

@@ -269,12 +269,11 @@ def export(detector: TrainedDetector, padded: bool, known: Mapping[str, Any]) ->
     padded: whether it is to take the lengths of beats. known: what the metadata is to say besides.
     Raises ConfigError where the scores depend on the record that a beat is of.
     """
-    for name in ("adaptation_minutes", "running_beats"):
-        if getattr(detector, name):
-            raise ConfigError(
-                f"evaluation.{name}: such scores depend on the record that a beat is of, and a "
-                f"graph knows none; evaluate again without it"
-            )
+    if detector.adaptation_minutes:
+        raise ConfigError(
+            "evaluation.adaptation_minutes: such scores depend on the record that a beat is of, "
+            "and a graph knows none; evaluate again without it"
+        )
     assert detector.threshold is not None
     model, scorer, cut = detector.model, detector.scorer, detector.beat_format.segmentation
     says = {
@@ -287,6 +286,7 @@ def export(detector: TrainedDetector, padded: bool, known: Mapping[str, Any]) ->
         "score": scorer.components,
         "neighbours": scorer.neighbours,
         "usual_shares": detector.usual_shares,
+        "levels": detector.levels and vars(detector.levels),
         "look_ahead_seconds": LOOK_AHEAD if cut is not None and cut.causal else None,
         "batch": _batch(detector),
         "origin": detector.origin,
@@ -373,10 +373,10 @@ def check(
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"no file was written: the graph does not run ({reason})") from None
     assert detector.threshold is not None
-    scores, parts = detector.explained(beats, lengths)
+    scores, parts = detector.of_beats_alone(beats, lengths)
     threshold = detector.threshold.value
     signs = np.random.default_rng(0).choice((-np.inf, np.inf), beats.shape).astype(np.float32)
-    nudged = detector.scores(np.nextafter(beats, signs), lengths)
+    nudged, _ = detector.of_beats_alone(np.nextafter(beats, signs), lengths)
     allowed = max(RELATIVE, 10 * _largest(nudged, scores))
     differing = _largest(found, scores)
     other = anomalous != (scores > threshold)

@@ -9,6 +9,7 @@ from ecgad.detection.detector import Detector
 from ecgad.errors import ConfigError
 from ecgad.processing.causal.beats import KEPT, REASONS
 from ecgad.processing.causal.segmenter import Piece, Segmenter
+from ecgad.scoring.levels import RecordLevel
 
 NOT_JUDGED = -1
 LEFT_OUT = (KEPT, *REASONS)
@@ -74,6 +75,7 @@ class LiveDetector:
         assert settings is not None
         self.detector = detector
         self._segmenter = Segmenter(settings, n_leads, chosen, sampling_rate, peaks)
+        self._level = None if detector.levels is None else RecordLevel(detector.levels)
 
     def push(self, leads: np.ndarray) -> tuple[JudgedBeats, list[tuple[int, int]]]:
         """Take the next samples, float64 (n_leads, n), NaN where one is missing.
@@ -94,7 +96,8 @@ class LiveDetector:
         shares = np.full((n_beats, 3), np.nan, np.float32)
         verdicts = np.full(n_beats, NOT_JUDGED, np.int8)
         if kept.any():
-            scores[kept], shares[kept] = self.detector.explained(beats.waveforms)
+            of_beats, shares[kept] = self.detector.of_beats_alone(beats.waveforms)
+            scores[kept] = of_beats if self._level is None else self._level.relative(of_beats)
             assert self.detector.threshold is not None
             verdicts[kept] = self.detector.threshold.predict(scores[kept])
         judged = JudgedBeats(
@@ -123,9 +126,8 @@ def check_causal(detector: Detector) -> None:
             "train one with causal: true in the section of its source, as configs/recordings.yaml "
             "does"
         )
-    for name in ("adaptation_minutes", "running_beats"):
-        if getattr(detector, name, None):
-            raise ConfigError(
-                f"this detector was evaluated with evaluation.{name}, which recordings are not "
-                f"judged by; evaluate again without it"
-            )
+    if getattr(detector, "adaptation_minutes", None):
+        raise ConfigError(
+            "this detector was evaluated with evaluation.adaptation_minutes, which recordings are "
+            "not judged by; evaluate again without it"
+        )

@@ -23,6 +23,7 @@ from ecgad.data.beats import BeatFormat
 from ecgad.detection.detector import Detector, check_finite, checked_beats
 from ecgad.detection.wire import read_model
 from ecgad.errors import FileError
+from ecgad.scoring.levels import Levels
 from ecgad.scoring.thresholds import Threshold
 
 FORMAT = 1
@@ -52,6 +53,8 @@ class OnnxDetector(Detector):
         self.beat_format = _of_type(BeatFormat, known["beat_format"])
         self.threshold = _of_type(Threshold, known["threshold"])
         self.usual_shares = _of_type(tuple[float, float, float] | None, known["usual_shares"])
+        # What an earlier version wrote has none.
+        self.levels = _of_type(Levels | None, known.get("levels"))
         self.batch = _of_type(int, known["batch"])
         if not math.isfinite(self.threshold.value) or not 0 < self.batch <= MOST_BATCH:
             raise ValueError("a number of its metadata is out of range")
@@ -99,8 +102,8 @@ class OnnxDetector(Detector):
         times: np.ndarray | None = None,
         records: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return scores, as `Detector` says; they depend on no times and records."""
-        return self.explained(beats, lengths)[0]
+        """Return scores, as `Detector` says; they depend on no times."""
+        return self.explained(beats, lengths, times, records)[0]
 
     def explained(
         self,
@@ -111,6 +114,13 @@ class OnnxDetector(Detector):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores, and where the errors lie, as `Detector` says."""
         scores, _, shares = self.outputs(beats, lengths)
+        return self._relative(scores, records), shares
+
+    def of_beats_alone(
+        self, beats: np.ndarray, lengths: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores and where the errors lie, as `Detector` says."""
+        scores, _, shares = self.outputs(beats, lengths)
         return scores, shares
 
     def outputs(
@@ -118,7 +128,8 @@ class OnnxDetector(Detector):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the graph makes of beats: scores, its verdicts, bool (n_beats,), and shares.
 
-        The verdicts are those of `predict`, unless another threshold was set.
+        They are of the beats alone. The verdicts are those of `predict`, unless another threshold
+        was set, or scores are made relative to a record.
         """
         beats = checked_beats(beats, self.shape)
         lengths = self._checked_lengths(lengths, len(beats))

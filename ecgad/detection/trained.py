@@ -22,7 +22,8 @@ from ecgad.errors import ConfigError, FileError, MismatchError
 from ecgad.models import build_model
 from ecgad.runtime.devices import pick_device, prepare
 from ecgad.scoring import inference
-from ecgad.scoring.by_record import adapted_scores, relative_to_record, sharded_scores
+from ecgad.scoring.by_record import adapted_scores, sharded_scores
+from ecgad.scoring.levels import Levels
 from ecgad.scoring.parts import part_bounds
 from ecgad.scoring.reference_beats import ReferenceBeats, choose_reference_beats
 from ecgad.scoring.scorer import Scorer
@@ -40,8 +41,8 @@ Settings = Mapping[str, Any]
 class TrainedDetector(Detector):
     """Scores raw beats by a network of PyTorch, alone or as an ensemble.
 
-    adaptation_minutes, running_beats: as in `evaluation`; the threshold was chosen for scores that
-    are made so. origin: what the detector was made by, as plain values.
+    adaptation_minutes: as in `evaluation`; the threshold was chosen for scores that are made so.
+    origin: what the detector was made by, as plain values.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class TrainedDetector(Detector):
         beat_format: BeatFormat,
         threshold: Threshold | None = None,
         adaptation_minutes: float | None = None,
-        running_beats: int | None = None,
+        levels: Levels | None = None,
         origin: Settings | None = None,
     ) -> None:
         self.scorer = scorer
@@ -59,7 +60,7 @@ class TrainedDetector(Detector):
         self.beat_format = beat_format
         self.threshold = threshold
         self.adaptation_minutes = adaptation_minutes
-        self.running_beats = running_beats
+        self.levels = levels
         self.origin = dict(origin or {})
         self.model = scorer.model
 
@@ -88,9 +89,8 @@ class TrainedDetector(Detector):
             beat_format.timing,
             evidence=beat_format.evidence,
         )
-        minutes, running_beats = evaluation.adaptation_minutes, evaluation.running_beats
         origin = {"checkpoint_sha256": files.sha256(checkpoint.path), **checkpoint.settings}
-        return cls(scorer, scaler, beat_format, None, minutes, running_beats, origin)
+        return cls(scorer, scaler, beat_format, None, evaluation.adaptation_minutes, None, origin)
 
     @classmethod
     def fit(
@@ -132,9 +132,9 @@ class TrainedDetector(Detector):
             validated(EvaluationConfig, evaluation or {}, "evaluation."),
         )
         scaled_by, network, learned_by, judged_by = settings
-        if judged_by.adaptation_minutes or judged_by.running_beats:
+        if judged_by.adaptation_minutes or judged_by.record_level:
             raise ConfigError(
-                "evaluation.adaptation_minutes and running_beats need beats of whole records; "
+                "evaluation.adaptation_minutes and record_level need beats of whole records; "
                 "train by the scripts, or leave them out"
             )
         known = Beats(
@@ -192,7 +192,9 @@ class TrainedDetector(Detector):
         Raises ConfigError as `choose_threshold` does.
         """
         labels, known = held_out.labels, self.beat_format
-        self.threshold = choose_threshold(config, train_scores, held_out_scores, labels)
+        self.threshold = choose_threshold(
+            config, train_scores, held_out_scores, labels, held_out.patients
+        )
         normals = held_out.normals
         some = held_out.take(normals[:: max(1, len(normals) // MOST_EXPLAINED)])
         bounds = part_bounds(known, self.model.n_samples)
@@ -210,7 +212,7 @@ class TrainedDetector(Detector):
     ) -> np.ndarray:
         """Return scores, as `Detector` says."""
         scaled = self._scaled(beats)
-        return self._scores(scaled, lengths, times, records, adapt=True)
+        return self._relative(self._scores(scaled, lengths, times, records, adapt=True), records)
 
     def explained(
         self,
@@ -220,22 +222,47 @@ class TrainedDetector(Detector):
         records: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores, and where the errors lie, as `Detector` says."""
-        scaled, known = self._scaled(beats), self.beat_format
+        scaled = self._scaled(beats)
+        scores = self._scores(scaled, lengths, times, records, adapt=True)
+        return self._relative(scores, records), self._shares(scaled, lengths)
+
+    def of_beats_alone(
+        self, beats: np.ndarray, lengths: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores and where the errors lie, as `Detector` says."""
+        scaled = self._scaled(beats)
+        scores = self._scores(scaled, lengths, None, None, adapt=False)
+        return scores, self._shares(scaled, lengths)
+
+    def _shares(self, scaled: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+        known = self.beat_format
         bounds = part_bounds(known, self.model.n_samples)
-        shares = inference.error_shares(self.model, scaled, lengths, len(known.timing), bounds)
-        return self._scores(scaled, lengths, times, records, adapt=True), shares
+        return inference.error_shares(self.model, scaled, lengths, len(known.timing), bounds)
 
     def score_split(self, beats: Beats, adapt: bool = True) -> np.ndarray:
         """Return scores, float64 (n_beats,), of beats that are scaled already.
 
-        adapt: whether to adapt to records, where the detector does so. The ranks share the work.
-        Raises ConfigError where the beats are of no records, which that needs.
+        adapt: whether to adapt to records, where the detector does so. They are of the beats alone:
+        `follow_records` makes them relative. The ranks share the work. Raises ConfigError where the
+        beats are of no records, which that needs.
         """
         if adapt and self.adaptation_minutes and (beats.times is None or beats.records is None):
             raise ConfigError(
                 "evaluation.adaptation_minutes: these beats are of no records; leave it out"
             )
         return self._scores(beats.waveforms, beats.lengths, beats.times, beats.records, adapt)
+
+    def follow_records(
+        self, power: float, scores: Mapping[str, np.ndarray], splits: Mapping[str, Beats]
+    ) -> dict[str, np.ndarray]:
+        """Make scores relative to their records from now on, and return these scores so.
+
+        power: as in `Levels`; 0: nothing is done. scores: by split, of all of its beats.
+        """
+        if power:
+            normals = splits["train"].normals
+            self.levels = Levels.of_normals(power, scores["train"][normals])
+        return {name: self._relative(of, splits[name].records) for name, of in scores.items()}
 
     def _scaled(self, beats: np.ndarray) -> np.ndarray:
         n_evidence = len(self.beat_format.evidence)
@@ -262,8 +289,6 @@ class TrainedDetector(Detector):
             scores = adapted_scores(self.scorer, scaled, lengths, of_one, times, minutes)
         else:
             scores = sharded_scores(self.scorer, scaled, lengths)
-        if self.running_beats is not None:
-            scores = relative_to_record(scores, records, self.running_beats)
         check_finite(scores)
         return scores
 
@@ -277,7 +302,7 @@ class TrainedDetector(Detector):
         scaled = self._scaled(beats)
         scorer = self.scorer.adapted(scaled, lengths)
         parts = (scorer, self.scaler, self.beat_format, self.threshold)
-        adapted = TrainedDetector(*parts, None, self.running_beats, self.origin)
+        adapted = TrainedDetector(*parts, None, self.levels, self.origin)
         adapted.usual_shares = self.usual_shares
         return adapted
 
@@ -309,7 +334,7 @@ class TrainedDetector(Detector):
                 "threshold": vars(threshold),
                 "usual_shares": self.usual_shares and list(self.usual_shares),
                 "adaptation_minutes": self.adaptation_minutes,
-                "running_beats": self.running_beats,
+                "levels": self.levels and vars(self.levels),
                 "origin": self.origin,
             },
         )
@@ -349,10 +374,12 @@ class TrainedDetector(Detector):
                 beat_format,
                 Threshold(**content["threshold"]),
                 content["adaptation_minutes"],
-                content["running_beats"],
+                None,
                 content["origin"],
             )
-            # What an earlier version wrote has none.
+            # What an earlier version wrote has neither.
+            if known := content.get("levels"):
+                detector.levels = Levels(float(known["power"]), float(known["usual"]))
             usual = content.get("usual_shares")
             detector.usual_shares = usual and tuple(map(float, usual))
         except (FileError, ConfigError):
@@ -371,7 +398,7 @@ class TrainedDetector(Detector):
             "score": self.scorer.components,
             "neighbours": self.scorer.neighbours,
             "adaptation_minutes": self.adaptation_minutes,
-            "running_beats": self.running_beats,
+            "levels": self.levels and vars(self.levels),
             "checkpoint_sha256": self.origin.get("checkpoint_sha256"),
         }
 

@@ -4,6 +4,7 @@ Anomalous is the positive class.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,18 @@ def ranking_metrics(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def false_alarms(n_alarms: int, n_normal: int, threshold: Threshold) -> dict[str, Any]:
+def false_alarms(
+    n_alarms: int,
+    n_normal: int,
+    threshold: Threshold,
+    records: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Return the false-alarm rate that a threshold promised beside the one observed.
 
     binomial_95: where 95% of observed rates lie if the true one is that promised. allowed_95: where
     they lie given also how few beats a conformal threshold was chosen on; None for other ones.
+    patients: of a promise for a share of new patients, that share, and what was observed in the
+    records of `by_record`; else None.
     """
     from scipy.stats import binom
 
@@ -86,6 +94,25 @@ def false_alarms(n_alarms: int, n_normal: int, threshold: Threshold) -> dict[str
         "allowed_95": list(false_alarms_allowed(promised, threshold.n, n_normal))
         if conformal
         else None,
+        "patients": _by_patient(promised, threshold.parameters["patients"], records)
+        if threshold.method == "patients" and records
+        else None,
+    }
+
+
+def _by_patient(
+    promised: float, share: float, records: Mapping[str, Mapping[str, Any]]
+) -> dict[str, float]:
+    """Return a promise for a share of patients, and the rates observed in these records."""
+    known = [entry["specificity"] for entry in records.values()]
+    rates = np.array([1 - specificity for specificity in known if specificity is not None])
+    return {
+        "promised": share,
+        "kept": float((rates <= promised).mean()),
+        "median": float(np.median(rates)),
+        "mean": float(rates.mean()),
+        "above_twice": float((rates > 2 * promised).mean()),
+        "n_records": len(rates),
     }
 
 

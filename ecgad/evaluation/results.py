@@ -116,11 +116,11 @@ def evaluate_scores(
             zero_division=0,
         ),
     }
-    if "max_false_alarm_rate" in threshold.parameters:
-        entry["false_alarms"] = false_alarms(fp, tn + fp, threshold)
     if beats.records is not None:
         entry["by_record"] = by_record(scores, labels, predicted, np.asarray(beats.records))
         entry["mean_over_records"] = mean_over_records(entry["by_record"])
+    if "max_false_alarm_rate" in threshold.parameters:
+        entry["false_alarms"] = false_alarms(fp, tn + fp, threshold, entry.get("by_record"))
     if bootstrap:
         patients = None if beats.patients is None else np.asarray(beats.patients)
         if patients is not None and len(np.unique(patients)) == 1:
@@ -157,7 +157,11 @@ def baseline_entry(
     }
     if config.threshold.method not in ("fixed", "mean_std"):
         threshold = choose_threshold(
-            config, np.empty(0), result.scores["validation"], splits["validation"].labels
+            config,
+            np.empty(0),
+            result.scores["validation"],
+            splits["validation"].labels,
+            splits["validation"].patients,
         )
         found = threshold_metrics(*confusion(labels, threshold.predict(scores)))
         entry |= {name: found[name] for name in BASELINE_METRICS}

@@ -410,8 +410,12 @@ def _with_labels(splits: Mapping[str, Beats], run_dir: Path, metrics: Mapping[st
                 "false_alarms",
                 SCORES,
                 "False alarms",
-                "Promised and observed false alarms, over all normal test beats and by record; "
-                "shaded: where 95% of observed rates lie if the promise holds.",
+                "Promised and observed false alarms, over all normal test beats and by record"
+                + (
+                    "."
+                    if alarms["patients"]
+                    else "; shaded: where 95% of observed rates lie if the promise holds."
+                ),
                 f"Rates of false alarms: promised {alarms['promised']:.3%}, observed over all "
                 f"{alarms['observed']:.3%}.",
             ),

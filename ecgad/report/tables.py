@@ -196,6 +196,13 @@ def comparison(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 def false_alarm_words(alarms: Mapping[str, Any]) -> str:
     """Say which rate the threshold promised, and which one was observed."""
+    if found := alarms["patients"]:
+        return (
+            f"false alarms among normal test beats: promised at most {alarms['promised']:.1%} of "
+            f"them in {found['promised']:.0%} of new patients; kept in {found['kept']:.0%} of "
+            f"{found['n_records']} records, median {found['median']:.1%}, mean "
+            f"{found['mean']:.1%}, more than twice as many in {found['above_twice']:.0%}"
+        )
     words = (
         f"false alarms among normal test beats: promised {alarms['promised']:.3%}, observed "
         f"{alarms['observed']:.3%}; 95% of samples with the promised rate lie between "

@@ -1,4 +1,4 @@
-"""Scores that depend on the record that a beat is of: adapted to its start, or relative to it."""
+"""Scores that are adapted to the start of the record that a beat is of."""
 
 import numpy as np
 
@@ -50,21 +50,3 @@ def _take(
     beats: np.ndarray, lengths: np.ndarray | None, indices: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
     return read_rows(beats, indices), None if lengths is None else lengths[indices]
-
-
-def relative_to_record(scores: np.ndarray, records: np.ndarray | None, n_beats: int) -> np.ndarray:
-    """Divide scores by the median of the last scores of their record, the beat's own among them.
-
-    scores, records: (n_beats,), beats of a record in time; without records all are of one. At the
-    start of a record, where there are too few, they are reflected. A threshold on these follows the
-    record.
-    """
-    from scipy.ndimage import median_filter
-
-    relative = np.empty_like(scores)
-    records = np.zeros(len(scores), int) if records is None else np.asarray(records)
-    for record in np.unique(records):
-        indices = np.flatnonzero(records == record)
-        median = median_filter(scores[indices], n_beats, origin=(n_beats - 1) // 2, mode="reflect")
-        relative[indices] = scores[indices] / np.maximum(median, np.finfo(float).tiny)
-    return relative

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from ecgad.errors import ConfigError
 # than that.
 FEW_ABOVE, FEW = 10, 100
 RESAMPLES = 200
+
+# A patient with fewer normal beats than this has no say in the threshold of method patients.
+FEWEST_OF_PATIENT = 50
 
 # Peaks over threshold: the level above which scores are the tail, and how many must lie there.
 TAIL_LEVEL = 0.9
@@ -51,12 +54,14 @@ def choose_threshold(
     train_scores: np.ndarray,
     validation_scores: np.ndarray,
     validation_labels: np.ndarray | None,
+    validation_patients: np.ndarray | None = None,
 ) -> Threshold:
     """Choose the threshold that the config asks for.
 
     train_scores: of the normal training beats. validation_labels: None where there are none; then
-    all validation beats are taken for normal. Raises ConfigError where a method needs labels, or
-    more normal validation beats than there are.
+    all validation beats are taken for normal. validation_patients: (n_beats,), None where unknown.
+    Raises ConfigError where a method needs labels, patients, or more normal validation beats
+    or patients than there are.
     """
     labels, chosen = validation_labels, config.threshold
     normals = validation_scores if labels is None else validation_scores[labels == NORMAL]
@@ -84,6 +89,13 @@ def choose_threshold(
             value = {"conformal": conformal, "pot": peaks_over_threshold}[method](normals, rate)
             parameters = {"max_false_alarm_rate": rate}
             return _of_quantile(value, method, parameters, which, normals, 1 - rate)
+        case "patients":
+            rate = config.max_false_alarm_rate
+            assert rate is not None
+            of_beats = validation_patients
+            if of_beats is not None and labels is not None:
+                of_beats = np.asarray(of_beats)[labels == NORMAL]
+            return _for_patients(normals, of_beats, rate, chosen.patients, which)
         case method:
             if labels is None:
                 raise ConfigError(
@@ -164,6 +176,38 @@ def conformal(scores: np.ndarray, rate: float) -> float:
             f"and there are {n}; allow a higher rate, or set evaluation.threshold.method to pot"
         )
     return float(np.sort(scores)[rank - 1])
+
+
+def _for_patients(
+    scores: np.ndarray, patients: np.ndarray | None, rate: float, share: float, beats: str
+) -> Threshold:
+    """Return the threshold that keeps a rate of false alarms for a share of new patients.
+
+    scores, patients: (n_beats,), of normal beats. Each patient has a threshold of its own, which a
+    share `rate` of the normal beats exceeds. Patients are exchangeable where beats are not, so the
+    threshold is the conformal one of these: a new patient's own lies below it with probability
+    `share` at least.
+    """
+    of_patients = [
+        np.quantile(scores[patients == patient], 1 - rate)
+        for patient in ([] if patients is None else np.unique(patients))
+        if (patients == patient).sum() >= FEWEST_OF_PATIENT
+    ]
+    n = len(of_patients)
+    rank = math.ceil((n + 1) * share - 1e-9)
+    if rank > n:
+        raise ConfigError(
+            f"evaluation.threshold.patients: {share:g} needs at least "
+            f"{math.ceil(share / (1 - share) - 1e-9)} validation patients with {FEWEST_OF_PATIENT} "
+            f"normal beats each, and there are {n}; lower it, or take another method"
+        )
+    ordered = np.sort(of_patients)
+    value = float(ordered[rank - 1])
+    parameters = {"max_false_alarm_rate": rate, "patients": share, "n_patients": float(n)}
+    found = _of_quantile(value, "patients", parameters, beats, ordered, share)
+    return replace(
+        found, n=len(scores), n_above=int((scores > value).sum()), interval_95=found.interval_95
+    )
 
 
 def false_alarms_allowed(rate: float, n_chosen_on: int, n: int) -> tuple[float, float]:

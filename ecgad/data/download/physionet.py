@@ -44,6 +44,17 @@ MITDB = Database(
         "20(3)"
     ),
 )
+SVDB = Database(
+    name="svdb",
+    url="https://physionet.org/files/svdb/1.0.0/",
+    pattern=r"8\d{2}\.(hea|dat|atr)",
+    licence="Made from the MIT-BIH Supraventricular Arrhythmia Database "
+    + ATTRIBUTION.format(
+        "Greenwald 1990, Improved detection and classification of arrhythmias in noise-corrupted "
+        "electrocardiograms using contextual information, Harvard-MIT Division of Health Sciences "
+        "and Technology"
+    ),
+)
 PTBDB = Database(
     name="ptbdb",
     url="https://physionet.org/files/ptbdb/1.0.0/",
@@ -59,7 +70,7 @@ BIDMC_LICENCE = "Made from the BIDMC Congestive Heart Failure Database " + ATTRI
     "Baim et al. 1986, J. Am. Coll. Cardiol. 7(3), and Chen et al. 2015, A general framework for "
     "never-ending learning from time series streams, Data Min. Knowl. Disc. 29"
 )
-DATABASES = {database.name: database for database in (MITDB, PTBDB)}
+DATABASES = {database.name: database for database in (MITDB, SVDB, PTBDB)}
 
 SUFFIXES = (".hea", ".dat", ".atr", ".xyz")
 CHECKSUMS = "SHA256SUMS.txt"
@@ -109,10 +120,47 @@ def fetch_database(
         _fetch_missing(database, folder, sha256, console)
 
 
-def published_checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of the files that a folder's database is published with, if it says so."""
-    path = folder / CHECKSUMS
-    return _checksums(path) if path.is_file() else {}
+def folders_of(databases: str | None, folder: Path) -> dict[str, Path]:
+    """Return where each database lies: in the folder, or of several, joined by +, in one each."""
+    names = databases.split("+") if databases else []
+    return {name: folder / name if len(names) > 1 else folder for name in names}
+
+
+def fetch_databases(
+    databases: str | None,
+    folder: Path,
+    records: Sequence[str] | None,
+    console: Console | None = None,
+) -> None:
+    """Do as `fetch_database`, for each of several, whose records are named such as mitdb/100.
+
+    Raises FileError as it does, and where a record is of none of them.
+    """
+    folders = folders_of(databases, folder)
+    if len(folders) > 1:
+        for record in records or []:
+            if record.split("/")[0] not in folders:
+                raise FileError(
+                    f"record {record} is of none of {' and '.join(folders)}: with data.wfdb."
+                    f"database: {databases}, records are named such as {next(iter(folders))}/100"
+                )
+    for name, own in folders.items():
+        of_own = records
+        if own != folder and records is not None:
+            of_own = [of.removeprefix(f"{name}/") for of in records if of.startswith(f"{name}/")]
+        if of_own is None or of_own:
+            fetch_database(DATABASES[name], own, of_own, console)
+
+
+def published_checksums(databases: str | None, folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the files that databases are published with, where they say so."""
+    found: dict[str, str] = {}
+    for own in folders_of(databases, folder).values() or [folder]:
+        path = own / CHECKSUMS
+        prefix = "" if own == folder else f"{own.name}/"
+        if path.is_file():
+            found |= {f"{prefix}{name}": digest for name, digest in _checksums(path).items()}
+    return found
 
 
 def _checksums(path: Path) -> dict[str, str]:

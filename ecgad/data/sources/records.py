@@ -87,7 +87,7 @@ class RecordSource(Source[R]):
     @property
     @abstractmethod
     def database(self) -> str | None:
-        """The database of PhysioNet that lacking records are fetched from."""
+        """The database of PhysioNet that lacking records are fetched from; several, joined by +."""
 
     @property
     def annotator(self) -> str | None:
@@ -109,9 +109,7 @@ class RecordSource(Source[R]):
         folder, names = self.folder, self.names or self.settings.records
         if names is not None:
             names = self._without_skipped(names)
-        if self.database is not None:
-            database = physionet.DATABASES[self.database]
-            physionet.fetch_database(database, folder, names, console)
+        physionet.fetch_databases(self.database, folder, names, console)
         if names is None:
             names = self._without_skipped(wfdb.record_names(folder))
         found = [wfdb.read_header(folder, name) for name in names]
@@ -119,7 +117,7 @@ class RecordSource(Source[R]):
         self.records = [self.record_of(header) for header in self.headers]
         for header in self.headers:
             self.files |= self._files_of(header)
-        self.published = physionet.published_checksums(folder)
+        self.published = physionet.published_checksums(self.database, folder)
 
     def _files_of(self, header: "Header") -> dict[str, Path]:
         from ecgad.recordings import wfdb

@@ -27,8 +27,10 @@ BeatClass = Literal["N", "S", "V", "F", "Q"]
 class WfdbConfig(RecordsConfig):
     """A folder of WFDB records with annotated beats, as PhysioNet publishes them."""
 
-    database: Literal["mitdb"] | None = Field(
-        None, description="fetched from PhysioNet where data.raw_dir lacks it; null: never"
+    database: Literal["mitdb", "svdb", "mitdb+svdb"] | None = Field(
+        None,
+        description="fetched from PhysioNet where data.raw_dir lacks it, both into a folder each; "
+        "null: never",
     )
     annotator: str = Field(
         "atr", pattern=r"^[A-Za-z0-9_-]+$", description="suffix of the annotation files"
@@ -73,13 +75,18 @@ class Wfdb(RecordSource[WfdbConfig]):
 
     @classmethod
     def folder_name(cls, settings: WfdbConfig) -> str:
+        if settings.database is not None and "+" in settings.database:
+            return "physionet"
         return settings.database or cls.name
 
     @classmethod
     def licence(cls, settings: WfdbConfig) -> str:
         from ecgad.data.download import physionet
 
-        return physionet.MITDB.licence if settings.database else super().licence(settings)
+        if settings.database is None:
+            return super().licence(settings)
+        names = settings.database.split("+")
+        return " ".join(physionet.DATABASES[name].licence for name in names)
 
     @classmethod
     def classes(cls, settings: WfdbConfig) -> dict[str, Any]:
