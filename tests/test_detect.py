@@ -20,6 +20,7 @@ from ecgad.detection.archive import own_detector
 from ecgad.detection.detector import Detector
 from ecgad.detection.findings import Findings
 from ecgad.detection.live import JudgedBeats, LiveDetector
+from ecgad.processing.evidence import EVIDENCE
 from ecgad.recordings.annotations import annotation_bytes
 from ecgad.recordings.lead_names import choose_ecg_leads, common_name, is_ecg
 from tests.conftest import REPOSITORY, Call
@@ -347,6 +348,7 @@ def findings(verdicts: list[int], **known: Any) -> Findings:
         scores=np.arange(n_beats, dtype=float),
         verdicts=np.array(verdicts, np.int8),
         shares=known.pop("shares", np.full((n_beats, 3), 1 / 3, np.float32)),
+        evidence=known.pop("evidence", np.zeros((n_beats, 0), np.float32)),
         left_out=np.zeros(n_beats, np.int8),
     )
     return Findings("x", "II", 0, (0,), 125.0, 0, 100 * (n_beats + 2), None, beats,
@@ -372,6 +374,16 @@ def test_reasons_say_how_early_and_where() -> None:
     made = findings([0, 1, 1, 1, 1], rr=rr, shares=shares)
     assert made.reasons() == [
         "", "early by 30%; QRS", "late by 50%; before QRS", "after QRS", "before QRS"
+    ]  # fmt: skip
+    # Where a beat looks as usual, and is early, its waveform is no reason; a pause may be one.
+    evidence = np.zeros((5, len(EVIDENCE)), np.float32)
+    names = list(EVIDENCE)
+    evidence[[1, 3], names.index("pause_after")] = np.log(1.2)
+    evidence[2, names.index("template_error_ratio")] = np.log(1.6)
+    made = findings([0, 1, 1, 1, 1], rr=rr, shares=shares, evidence=evidence)
+    assert made.reasons() == [
+        "", "early by 30%; a pause follows", "late by 50%; before QRS", "a pause follows",
+        "before QRS",
     ]  # fmt: skip
 
 

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from ecgad.detection.live import LEFT_OUT, JudgedBeats
+from ecgad.processing.evidence import EVIDENCE
 from ecgad.scoring.parts import PARTS
 
-# How much earlier or later than usual a beat has to come for that to be worth a word.
-EARLY, LATE = 0.9, 1.25
+# How much earlier or later than usual a beat has to come for that to be worth a word, how much
+# later than that the next one, and how many times as far from its template as usual a beat has to
+# be, where it is early or late anyway.
+EARLY, LATE, PAUSE, APART = 0.9, 1.25, 1.15, 1.5
 MINUTE = 60.0
 # The share of a step of time that RR intervals have to cover, for a heart rate over it.
 COVERED = 0.5
@@ -62,6 +65,7 @@ class Findings:
         beats = self.beats
         words = [LEFT_OUT[why] for why in beats.left_out.tolist()]
         anomalous = np.flatnonzero(beats.verdicts == 1)
+        pauses, apart = (self._evidence(name) for name in ("pause_after", "template_error_ratio"))
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = beats.rr / beats.usual_rr
             shares = beats.shares / np.asarray(self.usual_shares or (1, 1, 1), np.float32)
@@ -71,9 +75,18 @@ class Findings:
                 found.append(f"early by {1 - ratio[index]:.0%}")
             elif ratio[index] > LATE:
                 found.append(f"late by {ratio[index] - 1:.0%}")
-            found.append(PARTS[int(np.nan_to_num(shares[index]).argmax())])
+            if pauses[index] > np.log(PAUSE):
+                found.append("a pause follows")
+            if not found or not apart[index] < np.log(APART):
+                found.append(PARTS[int(np.nan_to_num(shares[index]).argmax())])
             words[index] = "; ".join(found)
         return words
+
+    def _evidence(self, name: str) -> np.ndarray:
+        """Return evidence by its name, (n_beats,); NaN where the detector looks at none."""
+        if not self.beats.evidence.shape[1]:
+            return np.full(len(self.beats), np.nan)
+        return self.beats.evidence[:, list(EVIDENCE).index(name)]
 
     def events(self) -> list[tuple[int, int]]:
         """Return runs of anomalous beats, each as [first, last) of the beats.

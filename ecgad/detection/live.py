@@ -23,8 +23,9 @@ class JudgedBeats:
     (n_beats,), the interval before a beat and the one that is usual for the patient, in seconds;
     NaN where there is none. scores: float64, (n_beats,), NaN where a beat could not be judged.
     verdicts: int8, (n_beats,), 1 anomalous, 0 normal, NOT_JUDGED. shares: float32, (n_beats, 3), of
-    the error by the part of the beat. left_out: int8, (n_beats,), why it could not be judged, as an
-    index of LEFT_OUT.
+    the error by the part of the beat. evidence: float32, (n_beats, n_evidence), as
+    `ecgad.processing.evidence` has it, where the detector looks at it; NaN where a beat could not
+    be judged. left_out: int8, (n_beats,), why that is, as an index of LEFT_OUT.
     """
 
     samples: np.ndarray
@@ -33,6 +34,7 @@ class JudgedBeats:
     scores: np.ndarray
     verdicts: np.ndarray
     shares: np.ndarray
+    evidence: np.ndarray
     left_out: np.ndarray
 
     def __len__(self) -> int:
@@ -94,8 +96,11 @@ class LiveDetector:
         n_beats = len(kept)
         scores = np.full(n_beats, np.nan)
         shares = np.full((n_beats, 3), np.nan, np.float32)
+        known = self.detector.beat_format
+        evidence = np.full((n_beats, len(known.evidence)), np.nan, np.float32)
         verdicts = np.full(n_beats, NOT_JUDGED, np.int8)
         if kept.any():
+            evidence[kept] = beats.waveforms[:, known.n_seen :, 0]
             of_beats, shares[kept] = self.detector.of_beats_alone(beats.waveforms)
             scores[kept] = of_beats if self._level is None else self._level.relative(of_beats)
             assert self.detector.threshold is not None
@@ -107,6 +112,7 @@ class LiveDetector:
             scores=scores,
             verdicts=verdicts,
             shares=shares,
+            evidence=evidence,
             left_out=np.array([LEFT_OUT.index(why) for why in beats.left_out.tolist()], np.int8),
         )
         return judged, piece.unreadable
