@@ -11,7 +11,7 @@ it says. Behind it stand the differences in AUROC and average precision, with th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +39,7 @@ FOLDS, RESAMPLES, BINS = 4, 1000, 4000
 COMPONENTS = ("mae", "code_distance", "template", "rhythm")
 # Beats that a baseline is fitted on, and training normals that tell what is usual.
 MOST_FITTED, MOST_KNOWN = 10_000, 5_000
+FIRST = RECORDINGS["data"]["wfdb"]["leads"]
 SECOND = [["V1", "V5", "V2", "V4", "II", "MLII", "ECG2"]]
 
 Score = dict[str, float]
@@ -115,6 +116,18 @@ GROUPS: dict[str, list[Row]] = {
         BEST,
         Row("the second lead", OWN, cut=f"leads: {SECOND}"),
         Row("trained on the first lead, used on the second", OWN, tested_on=f"leads: {SECOND}"),
+        Row(
+            "trained on each of two leads, used on the first",
+            OWN,
+            cut="leads: each",
+            tested_on=f"leads: {FIRST}",
+        ),
+        Row(
+            "trained on each of two leads, used on the second",
+            OWN,
+            cut="leads: each",
+            tested_on=f"leads: {SECOND}",
+        ),
         Row("two leads as one beat", OWN, cut="leads: both"),
     ],
 }
@@ -302,28 +315,15 @@ def read(folder: Path, cut: Settings) -> Beats:
     data = RECORDINGS["data"]
     settings = {**data["wfdb"], "database": None, **(yaml.safe_load(cut) or {})}
     records = data["split"]["records"]
-    names = [*records["train"], *records["validation"]]
-    source = SOURCES["wfdb"]
+    settings["records"] = [*records["train"], *records["validation"]]
+    of_leads = {"both": [FIRST + SECOND], "each": [FIRST, SECOND]}
     parts = []
-    for name in names:
-        of_record = {**settings, "records": [name]}
-        if settings["leads"] == "both":
-            of_record["leads"] = [*data["wfdb"]["leads"], *SECOND]
-        made = source(source.settings_class.model_validate(of_record), folder)
-        made.find()
-        parts += [part.beats for part in made.read(1)]
-    width = max(map(len, names))
-    return Beats.concatenate([_widened(part, width) for part in parts])
-
-
-def _widened(beats: Beats, width: int) -> Beats:
-    assert beats.records is not None and beats.patients is not None
-    return replace(
-        beats,
-        records=beats.records.astype(f"<U{width}"),
-        patients=beats.patients.astype(f"<U{width}"),
-        annotations=None,
-    )
+    for leads in of_leads.get(str(settings["leads"]), [settings["leads"]]):
+        kind = SOURCES["wfdb"]
+        source = kind(kind.settings_class.model_validate({**settings, "leads": leads}), folder)
+        source.find()
+        parts += [part.beats for part in source.read()]
+    return Beats.concatenate(parts)
 
 
 def folds(beats: Beats) -> np.ndarray:

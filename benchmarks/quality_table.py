@@ -111,12 +111,6 @@ TRIALS: dict[str, list[Row]] = {
             "timing instead of prematurity",
             {**PLAIN, "evaluation.score": "{mae: 1, code_distance: 1, timing: 0.5}"},
         ),
-        Row(
-            "ds2_running",
-            "mitdb_inter_patient",
-            "scores relative to the running median of 301 beats",
-            {**PLAIN, "evaluation.running_beats": "301"},
-        ),
     ],
 }
 # On training and validation beats, each against the first of its dataset.
