@@ -6,7 +6,9 @@ FOLDER holds WFDB records with annotated beats, such as MIT-BIH. A found beat ha
 annotated one within 150 ms, one to one, as in ANSI/AAMI EC57; found beats without one have no
 class, and annotated ones that were not found have no score: both are counted. Classes are those of
 `ml_literature`, S, V and F against N. Of several detectors, such as those of several seeds, it
-gives mean and standard deviation.
+gives mean and standard deviation: of figures over all beats, of sensitivities at the threshold and
+at a specificity of 95%, and of figures by record: the mean AUROC, and false alarms among normal
+beats.
 """
 
 from pathlib import Path
@@ -45,8 +47,13 @@ def main(
     records = None
     if config is not None:
         settings = yaml.safe_load((CONFIGS / f"{config}.yaml").read_text(encoding="utf-8"))
-        records = {str(name) for name in settings["data"]["split"]["records"]["test"]}
-    found = [of for of in find_recordings([folder], False) if not records or of.name in records]
+        test = settings["data"]["split"]["records"]["test"]
+        records = {str(name).rpartition("/")[2] for name in test}
+    found = [
+        of
+        for of in find_recordings([folder], False)
+        if not records or of.name.rpartition("/")[2] in records
+    ]
     paths = detector or [own_detector()]
     print(f"{len(found)} records, {len(paths)} detectors")
     for annotated in (True, False):
@@ -76,7 +83,7 @@ def judge(path: Path, found: object, annotated: bool) -> tuple[np.ndarray, ...]:
 
 def report(title: str, by_detector: list[list[tuple[np.ndarray, ...]]]) -> None:
     """Print the figures of all detectors together."""
-    rows, recalls = [], []
+    found: list[list[dict[str, float]]] = [[], [], [], []]
     for records in by_detector:
         scores, verdicts, classes = (
             np.concatenate([record[index] for record in records]) for index in range(3)
@@ -84,14 +91,42 @@ def report(title: str, by_detector: list[list[tuple[np.ndarray, ...]]]) -> None:
         labels = (classes != "N").astype(np.int8)
         metrics = ranking_metrics(scores, labels)
         metrics |= threshold_metrics(*confusion(labels, verdicts))
-        rows.append([metrics[name] for name in SHOWN])
-        recalls.append([verdicts[classes == name].mean() for name in CLASSES[1:]])
+        specific = np.quantile(scores[labels == 0], 0.95)
+        found[0].append({name: metrics[name] for name in SHOWN})
+        found[1].append({name: verdicts[classes == name].mean() for name in CLASSES[1:]})
+        found[2].append(
+            {
+                f"{name} at 95% specificity": (scores[classes == name] > specific).mean()
+                for name in CLASSES[1:]
+            }
+        )
+        found[3].append(by_record(records))
     n_annotated, without, _ = np.sum([record[3] for record in by_detector[0]], axis=0)
     print(f"{title}: {n_annotated} annotated beats, {without} of them without a score")
-    for names, values in ((SHOWN, rows), (CLASSES[1:], recalls)):
-        mean, spread = np.mean(values, axis=0), np.std(values, axis=0)
-        figures = zip(names, mean, spread, strict=True)
-        print("  " + ", ".join(f"{name} {m:.4f} ± {s:.4f}" for name, m, s in figures))
+    for of_detectors in found:
+        values = [list(of.values()) for of in of_detectors]
+        figures = zip(of_detectors[0], np.mean(values, axis=0), np.std(values, axis=0), strict=True)
+        print(
+            "  " + ", ".join(f"{name} {mean:.4f} ± {spread:.4f}" for name, mean, spread in figures)
+        )
+
+
+def by_record(records: list[tuple[np.ndarray, ...]]) -> dict[str, float]:
+    """Return figures over records: of those with normal and anomalous beats the mean AUROC."""
+    aurocs, alarms = [], []
+    for scores, verdicts, classes, _ in records:
+        labels = (classes != "N").astype(np.int8)
+        if 0 < labels.sum() < len(labels):
+            aurocs.append(ranking_metrics(scores, labels)["auroc"])
+        if not labels.all():
+            alarms.append(verdicts[labels == 0].mean())
+    return {
+        "AUROC by record, mean": float(np.mean(aurocs)),
+        "false alarms by record, median": float(np.median(alarms)),
+        "mean": float(np.mean(alarms)),
+        "records above 5%": float((np.array(alarms) > 0.05).mean()),
+        "records above 10%": float((np.array(alarms) > 0.1).mean()),
+    }
 
 
 if __name__ == "__main__":
