@@ -413,7 +413,7 @@ def _with_labels(splits: Mapping[str, Beats], run_dir: Path, metrics: Mapping[st
                 "Promised and observed false alarms, over all normal test beats and by record"
                 + (
                     "."
-                    if alarms["patients"]
+                    if alarms.get("patients")
                     else "; shaded: where 95% of observed rates lie if the promise holds."
                 ),
                 f"Rates of false alarms: promised {alarms['promised']:.3%}, observed over all "

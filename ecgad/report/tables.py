@@ -196,7 +196,7 @@ def comparison(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 def false_alarm_words(alarms: Mapping[str, Any]) -> str:
     """Say which rate the threshold promised, and which one was observed."""
-    if found := alarms["patients"]:
+    if found := alarms.get("patients"):
         return (
             f"false alarms among normal test beats: promised at most {alarms['promised']:.1%} of "
             f"them in {found['promised']:.0%} of new patients; kept in {found['kept']:.0%} of "

@@ -183,13 +183,13 @@ def _for_patients(
 ) -> Threshold:
     """Return the threshold that keeps a rate of false alarms for a share of new patients.
 
-    scores, patients: (n_beats,), of normal beats. Each patient has a threshold of its own, which a
-    share `rate` of the normal beats exceeds. Patients are exchangeable where beats are not, so the
-    threshold is the conformal one of these: a new patient's own lies below it with probability
-    `share` at least.
+    scores, patients: (n_beats,), of normal beats. Each patient has a threshold of its own, the
+    lowest that no more than a share `rate` of the normal beats exceeds. Patients are exchangeable
+    where beats are not, so the threshold is the conformal one of these: a new patient's own lies
+    below it with probability `share` at least.
     """
     of_patients = [
-        np.quantile(scores[patients == patient], 1 - rate)
+        np.quantile(scores[patients == patient], 1 - rate, method="inverted_cdf")
         for patient in ([] if patients is None else np.unique(patients))
         if (patients == patient).sum() >= FEWEST_OF_PATIENT
     ]

@@ -167,7 +167,7 @@ def false_alarms(entry: dict[str, Any]) -> Figure:
         axis.plot([low, high], [y, y], color=colour, linewidth=1.5)
         axis.plot(rate, y, "o", color=colour, markersize=5)
     axis.axvline(alarms["promised"], color=GREY, linestyle="--", label="promised")
-    if not alarms["patients"]:
+    if not alarms.get("patients"):
         axis.axvspan(*(alarms["allowed_95"] or alarms["binomial_95"]), color=GREY, alpha=0.15)
     axis.set_yticks(range(len(rates)), [plain(name) for name in rates])
     axis.invert_yaxis()
