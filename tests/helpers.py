@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from ecgad.data.beats import BeatFormat, Beats, Part
 from ecgad.data.sources import SOURCES
 from ecgad.models import Autoencoder, build_model
+from ecgad.processing.evidence import EVIDENCE
 
 Save = Callable[..., Path]
 
@@ -33,6 +35,19 @@ def some_beats(n: int = 200, seed: int = 0) -> Beats:
         rows=np.arange(n),
         format=BeatFormat(("I", "II", "log(previous RR in s)"), ("log_rr_previous",)),
     )
+
+
+def with_evidence(beats: Beats, seed: int = 0) -> Beats:
+    """The same beats with leads of evidence behind, which networks do not see."""
+    rng = np.random.default_rng(seed)
+    evidence = rng.normal(size=(len(beats), len(EVIDENCE), 1)).astype(np.float32)
+    # How early a beat comes is never less than 0.
+    evidence[:, :4] = np.abs(evidence[:, :4]) / 10
+    drawn = np.repeat(evidence, beats.waveforms.shape[2], axis=2)
+    known = replace(
+        beats.format, leads=(*beats.format.leads, *EVIDENCE.values()), evidence=tuple(EVIDENCE)
+    )
+    return replace(beats, waveforms=np.concatenate([beats.waveforms, drawn], axis=1), format=known)
 
 
 def small_model(members: int = 1) -> Autoencoder:

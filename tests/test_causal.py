@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import wfdb
 
-from ecgad.config.segmentation import FilterConfig, SegmentationConfig
+from ecgad.config.segmentation import FilterConfig, SegmentationConfig, WindowConfig
 from ecgad.errors import ConfigError
 from ecgad.evaluation.matching import match_beats
 from ecgad.processing.causal import LOOK_AHEAD
 from ecgad.processing.causal.beats import NEXT, WARM_UP, CausalBeats
 from ecgad.processing.causal.leads import CausalLeads
+from ecgad.processing.causal.rhythm import Regularity, Rhythm, UsualInterval
 from ecgad.processing.causal.segmenter import Piece, Segmenter
+from ecgad.processing.evidence import EVIDENCE
 from ecgad.processing.rr_intervals import MEDIAN_INTERVALS
 from ecgad.processing.template import TEMPLATE_BEATS, TEMPLATE_STEP
 from ecgad.recordings.beat_classes import BEATS
@@ -32,6 +34,8 @@ SETTINGS = SegmentationConfig.model_validate(
     }
 )
 BAND = FilterConfig(band=(1, 40))
+SHIFT = 2  # samples of beats that are aligned
+WITH_EVIDENCE = SETTINGS.model_copy(update={"alignment": 16.0, "evidence": True})
 
 
 def read(folder: Path, name: str, seconds: float) -> tuple[np.ndarray, float, np.ndarray]:
@@ -86,14 +90,16 @@ def damaged(svdb: Path) -> tuple[np.ndarray, float, np.ndarray]:
 def test_chunks_make_no_difference(
     damaged: tuple[np.ndarray, float, np.ndarray], found: bool
 ) -> None:
+    """Nor do they to evidence."""
     leads, rate, beats = damaged
     peaks = None if found else beats
-    expected, stretches = joined(pieces_of(leads, rate, peaks=peaks))
+    expected, stretches = joined(pieces_of(leads, rate, (), peaks, WITH_EVIDENCE))
     assert len(expected.samples) > 30
+    assert expected.waveforms.shape[1] == 5 + len(EVIDENCE)
     assert stretches
     drawn = np.random.default_rng(0).integers(0, 2000, 20).tolist()
     for sizes in ([1] * leads.shape[1], [7] * 877, [250] * 24, drawn):
-        same, its_stretches = joined(pieces_of(leads, rate, sizes, peaks))
+        same, its_stretches = joined(pieces_of(leads, rate, sizes, peaks, WITH_EVIDENCE))
         assert_same(same, expected)
         assert its_stretches == stretches
 
@@ -115,8 +121,8 @@ def test_a_beat_that_was_given_stays_and_comes_in_time(
 ) -> None:
     leads, rate, _ = damaged
     n_samples = leads.shape[1]
-    whole, _ = joined(pieces_of(leads, rate))
-    pieces = pieces_of(leads, rate, [25] * (n_samples // 25))
+    whole, _ = joined(pieces_of(leads, rate, settings=WITH_EVIDENCE))
+    pieces = pieces_of(leads, rate, [25] * (n_samples // 25), settings=WITH_EVIDENCE)
     warm = whole.samples[0] + WARM_UP * rate
     given = 0
     for number, piece in enumerate(pieces[:-2], 1):
@@ -126,11 +132,12 @@ def test_a_beat_that_was_given_stays_and_comes_in_time(
         if due.any():
             assert given > np.flatnonzero(due)[-1]
     for stop in (n_samples - 2223, n_samples - 1000):
-        before = pieces_of(leads[:, :stop], rate)[0].beats
+        before = pieces_of(leads[:, :stop], rate, settings=WITH_EVIDENCE)[0].beats
         n_given = len(before.samples)
         assert n_given
         assert np.array_equal(before.samples, whole.samples[:n_given])
         assert np.array_equal(before.waveforms, whole.waveforms[: before.kept.sum()])
+        assert np.array_equal(before.usual_rr, whole.usual_rr[:n_given])
 
 
 def test_the_first_beats_come_once_there_is_a_past() -> None:
@@ -172,6 +179,184 @@ def test_amplitude_template_and_rhythm_are_of_the_latest_beats() -> None:
         spread = np.median(np.abs(logarithms - np.median(logarithms)))
         expected = [ratio, np.log(following / min(median, NEXT)), ratio / (1 + spread / 0.08)]
         assert beats.waveforms[beat, 2:, 0] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+# Intervals in seconds: regular with early beats, a run of early ones, regular, and bigeminy.
+PARTS = {"early": [0.8, 0.8, 0.8, 0.5, 1.1] * 8, "run": [0.45] * 14, "regular": [0.8] * 40}
+PARTS |= {"bigeminy": [0.5, 1.1] * 30, "again": [0.8] * 40}
+PLACES = {
+    name: slice(stop - len(intervals), stop)
+    for (name, intervals), stop in zip(
+        PARTS.items(), np.cumsum([len(part) for part in PARTS.values()]) + 1, strict=True
+    )
+}
+
+
+def rhythm_recording() -> tuple[np.ndarray, np.ndarray]:
+    """ECG (n_samples,) and its R peaks, up to 3 samples beside the beats; early ones inverted."""
+    rng = np.random.default_rng(0)
+    intervals = np.concatenate(list(PARTS.values()))
+    beats = 200 + np.round(RATE * np.cumsum(np.r_[0, intervals])).astype(np.int64)
+    ecg = 0.01 * np.sin(np.arange(beats[-1] + 200) / 7)
+    pulse = np.exp(-0.5 * (np.arange(-20, 21) / 4) ** 2)
+    for beat, interval in zip(beats.tolist(), np.r_[0.8, intervals].tolist(), strict=True):
+        height = rng.normal(1, 0.05) * (-1 if interval < 0.6 else 1)
+        ecg[beat - 20 : beat + 21] += height * pulse
+    return ecg, beats + rng.integers(-3, 4, len(beats))
+
+
+def aligned_by_hand(window: np.ndarray, template: np.ndarray) -> tuple[np.ndarray, float]:
+    """The part of a window, of one lead, that differs least from the template, and by how much."""
+    n = len(template)
+    tried = [window[start : start + n] for start in range(len(window) - n + 1)]
+    errors = [np.abs(part - template).mean() for part in tried]
+    return tried[int(np.argmin(errors))], min(errors)
+
+
+def usual_by_hand(rr: np.ndarray, opening: np.ndarray) -> np.ndarray:
+    """The usual interval before each of these."""
+    usual, found = np.median(opening), []
+    accepted = [rr for rr in opening if 0.8 <= rr / usual <= 1.25]
+    for interval in rr:
+        found.append(usual)
+        if 0.8 <= interval / usual <= 1.25:
+            accepted.append(interval)
+            usual = np.median(accepted[-21:])
+    return np.array(found)
+
+
+def irregular_by_hand(logs: np.ndarray) -> float:
+    """The least, over the lags, of the median difference of the latest 31 from those before."""
+    padded = np.r_[np.repeat(logs[:1], 40), logs]
+    return min(
+        np.median([abs(padded[-i] - padded[-i - lag]) for i in range(1, 32)]) for lag in range(1, 5)
+    )
+
+
+def test_evidence_is_that_of_brute_force() -> None:
+    """Beat by beat, from what has come before it: alignment by all shifts, and every median."""
+    ecg, samples = rhythm_recording()
+    longer = {"window": WindowConfig(before=266, after=466)}
+    plain = {**longer, "normalisation": "none", "template": "none", "timing": []}
+    settings = SETTINGS.model_copy(update=plain)
+    windows = joined(pieces_of(ecg[None], RATE, (), samples, settings))[0].waveforms[:, 0]
+    beats, _ = joined(pieces_of(ecg[None], RATE, (), samples, WITH_EVIDENCE))
+    assert beats.kept.all() and windows.shape[1] == beats.waveforms.shape[2] + 2 * SHIFT
+
+    n_first = int((samples < samples[0] + WARM_UP * RATE).sum())
+    middle = windows[:, SHIFT:-SHIFT]
+    errors: list[float] = []
+    shifts = set()
+    for beat, window in enumerate(windows):
+        past = max(n_first, beat - (beat - n_first) % TEMPLATE_STEP)
+        latest = middle[max(0, past - TEMPLATE_BEATS) : past]
+        typical, template = np.median(np.ptp(latest, axis=1)), np.median(latest, axis=0)
+        aligned, error = aligned_by_hand(window / typical, template / typical)
+        assert beats.waveforms[beat, 0] == pytest.approx(aligned, rel=1e-4, abs=1e-6)
+        errors.append(np.log(max(error, 1e-3)))
+        shifts.add(round(float(aligned[0]), 5) == round(float(window[SHIFT] / typical), 5))
+    assert shifts == {True, False}
+    for beat, error in enumerate(errors):
+        past = max(n_first, beat - (beat - n_first) % TEMPLATE_STEP)
+        expected = [error, error - np.median(errors[:past][-301:])]
+        assert beats.waveforms[beat, 9:, 0] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+    rr, following = beats.rr.T.astype(float)
+    opening = rr[1 : MEDIAN_INTERVALS + 1]
+    usual = np.r_[np.median(opening), usual_by_hand(rr[1:], opening)]
+    assert beats.usual_rr == pytest.approx(usual, rel=1e-6)
+    logs = np.log(rr[1:])
+    for beat in range(len(samples)):
+        known = rr[1 : beat + 1][-MEDIAN_INTERVALS:] if beat >= MEDIAN_INTERVALS else opening
+        median = np.median(known)
+        spread = np.median(np.abs(np.log(known) - np.log(median)))
+        before, early = logs[: max(0, beat - 1)], [0.0, 0.0, 0.0]
+        if beat:
+            irregular = irregular_by_hand(before) if len(before) else 0
+            if len(before) < 31:
+                apart = [np.abs(np.log(opening[lag:] / opening[:-lag])) for lag in range(1, 5)]
+                irregular = min(np.median(of_lag) for of_lag in apart)
+            three = np.median(np.r_[np.repeat(logs[:1], 3), before][-3:])
+            early = [
+                (np.log(usual[beat]) - logs[beat - 1]) / (0.05 + irregular),
+                (three - logs[beat - 1]) / (0.05 + irregular),
+                (np.log(median) - logs[beat - 1]) / (1 + spread / 0.08),
+            ]
+        expected = [*early, np.log(following[beat] / min(median, NEXT))]
+        found = beats.waveforms[beat, 5:9, 0]
+        assert found == pytest.approx(np.maximum(0, expected), rel=1e-4, abs=1e-5), beat
+
+
+def test_a_run_of_early_beats_stays_early_for_the_patient_and_bigeminy_is_regular() -> None:
+    """Unlike for the running median, which the run soon is."""
+    ecg, samples = rhythm_recording()
+    beats, _ = joined(pieces_of(ecg[None], RATE, (), samples, WITH_EVIDENCE))
+    for_patient, for_latest, for_rhythm, pause = beats.waveforms[:, 5:9, 0].T
+    usual = beats.usual_rr
+    assert np.abs(usual - 0.8).max() < 0.03
+    run = PLACES["run"]
+    assert for_patient[run].min() > 1.4
+    assert for_rhythm[run][2:].max() < 0.1 and for_latest[run][2:].max() < 0.4
+    bigeminy = PLACES["bigeminy"]
+    early, late = for_patient[bigeminy][0::2], for_patient[bigeminy][1::2]
+    assert early.min() > 5 and late.max() == 0
+    # What follows an early beat is a pause, as far ahead as is looked.
+    assert pause[bigeminy][0:20:2].min() > 0.04
+    regular = PLACES["again"]
+    assert for_patient[regular][2:].max() < 1
+
+
+def test_the_usual_interval_follows_a_drift_and_a_lasting_jump_after_twenty_minutes() -> None:
+    drift = np.geomspace(0.6, 1.2, 400)
+    usual = UsualInterval()
+    usual.begin(drift[:11])
+    assert np.abs(np.log(usual.before(drift) / drift))[20:].max() < 0.03
+    jumped = np.full(2500, 0.6)
+    found = usual.before(jumped)
+    changed = int(np.argmax(found < 1))
+    assert 1200 / 0.6 - 1 <= changed <= 1200 / 0.6 + 2
+    assert found[changed:] == pytest.approx(0.6) and found[:changed].min() > 1.1
+    # Where an interval is missing, nothing changes; where none has been, there is none.
+    assert usual.before(np.array([np.nan, 0.6, np.nan])) == pytest.approx(0.6)
+    unknown = UsualInterval()
+    unknown.begin(np.zeros(0))
+    assert np.isnan(unknown.before(np.array([np.nan])))
+    assert unknown.before(np.array([0.7, np.nan])) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 200, [7, 1, 40, 0, 13, 60, 79]])
+def test_rhythm_is_the_same_however_many_intervals_come_at_once(sizes: list[int]) -> None:
+    rng = np.random.default_rng(1)
+    intervals = rng.normal(0.8, 0.1, 200)
+    intervals[rng.random(200) < 0.1] = np.nan
+    median, spread = rng.normal(0.8, 0.01, 200), rng.random(200)
+    opening = intervals[~np.isnan(intervals)][:5]
+
+    def given(sizes: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        rhythm, edges = Rhythm(), np.cumsum(sizes)[:-1]
+        rhythm.begin(opening)
+        columns = (np.split(values, edges) for values in (intervals, median, spread))
+        parts = [rhythm.before(*part) for part in zip(*columns, strict=True)]
+        usual, early = zip(*parts, strict=True)
+        return np.concatenate(usual), np.concatenate(early)
+
+    for found, expected in zip(given(sizes), given([200]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    missing = np.isnan(intervals)
+    assert (given(sizes)[1][missing] == 0).all() and (given(sizes)[1][~missing] > 0).any()
+
+
+@pytest.mark.parametrize("irregular", [False, True])
+def test_bigeminy_is_regular_and_fibrillation_is_not(irregular: bool) -> None:
+    intervals = np.tile([0.5, 1.1], 40)
+    if irregular:
+        intervals = np.random.default_rng(0).uniform(0.5, 1.1, 80)
+    regularity = Regularity()
+    regularity.begin(intervals[:11])
+    found, three = regularity.before(intervals)
+    assert (found[31:] > 0.1).all() if irregular else (found < 1e-9).all()
+    assert three[0] == np.log(intervals[0])
+    assert three[50] == np.median(np.log(intervals[47:50]))
 
 
 def test_after_a_gap_there_is_no_rr_interval(
@@ -279,6 +464,10 @@ def test_the_filter_keeps_shape_and_place() -> None:
         ({"filter": {"band": [1, 40], "notch": 50}}, "notch"),
         ({"window": {"after": 1200}}, "1000 ms"),
         ({"window": {"unit": "samples", "before": 30, "after": 60}}, "sampling_rate"),
+        ({"evidence": True}, "evidence: it needs causal: true, and a template"),
+        ({"alignment": 16}, "alignment: it needs causal: true, and a template"),
+        ({"causal": False, "template": "added", "evidence": True}, "evidence: it needs causal"),
+        ({"causal": False, "template": "added", "alignment": 16}, "alignment: it needs causal"),
     ],
 )
 def test_what_cannot_be_had_in_time_is_refused(settings: dict[str, object], words: str) -> None:

@@ -21,6 +21,7 @@ from ecgad.detection.trained import TrainedDetector, _divide
 from ecgad.errors import ConfigError, FileError, MismatchError
 from ecgad.recordings.wfdb import read_header, read_recording
 from ecgad.scoring.inference import reconstruct
+from ecgad.scoring.levels import LEVEL, MOST, Levels
 from ecgad.scoring.parts import part_bounds
 from ecgad.scoring.thresholds import Threshold
 from ecgad.training.fit import fit
@@ -83,7 +84,7 @@ def test_a_detector_without_labels_flags_the_share_that_its_threshold_leaves() -
         ({"training": {"epoch": 3}}, "training.epoch: unknown key; did you mean epochs?"),
         ({"model": {"kind": "denes"}}, "did you mean dense"),
         ({"evaluation": {"score": "timing"}}, "timing needs beats with timing features"),
-        ({"evaluation": {"running_beats": 20}}, "need beats of whole records"),
+        ({"evaluation": {"record_level": 0.5}}, "need beats of whole records"),
         ({"validation": 0.0}, "validation: a share between 0 and 1"),
         ({"validation": 0.001}, "too few to train on and to hold some out"),
         ({"labels": np.arange(50) % 3}, "labels: 0 .normal. or 1 .anomalous.* with 0, 1, 2"),
@@ -173,8 +174,8 @@ def test_what_a_score_compares_with_is_fitted_once(
     "settings",
     [
         {"evaluation.adaptation_minutes": 0.2},
-        {"evaluation.running_beats": 11},
-        {"evaluation.adaptation_minutes": 0.2, "evaluation.running_beats": 11},
+        {"evaluation.record_level": 0.5},
+        {"evaluation.adaptation_minutes": 0.2, "evaluation.record_level": 1},
     ],
 )
 def test_a_detector_does_what_its_threshold_was_chosen_for(
@@ -320,19 +321,29 @@ def test_reconstructions_and_scores_are_of_the_same_beats() -> None:
     np.testing.assert_array_equal(flagged, detector.scores(new, lengths) > threshold)
 
 
-def test_scores_follow_the_running_median_of_a_record_and_its_start() -> None:
+def test_scores_follow_the_level_of_a_record_and_its_start() -> None:
     plain = fitted(WITH_REFERENCES)
     scorer, new = plain.scorer, synthesise(60, seed=2).waveforms
     records = np.repeat([0, 1], 30)
-    following = TrainedDetector(scorer, plain.scaler, plain.beat_format, plain.threshold, None, 11)
+    parts = (scorer, plain.scaler, plain.beat_format, plain.threshold)
+    following = TrainedDetector(*parts, None, levels := Levels(0.5, 2.0))
     scores, relative = plain.scores(new), following.scores(new, records=records)
-    for beat in [*range(10, 30), *range(40, 60)]:
-        median = np.median(scores[beat - 10 : beat + 1])
-        assert relative[beat] == pytest.approx(scores[beat] / median)
-    assert following.scores(new)[35] == pytest.approx(scores[35] / np.median(scores[25:36]))
+    assert plain.threshold is not None
+    np.testing.assert_array_equal(following.of_beats_alone(new)[0], scores)
+    np.testing.assert_array_equal(following.explained(new, records=records)[0], relative)
+    # Until 20 beats of the record have been, its level is the usual one.
+    for first in (0, 30):
+        np.testing.assert_array_equal(relative[first : first + 20], scores[first : first + 20])
+        known = scores[first : first + 20]
+        level = np.quantile(known[known <= MOST * np.median(known)], LEVEL)
+        expected = scores[first + 20 : first + 30] * np.sqrt(2 / level)
+        np.testing.assert_allclose(relative[first + 20 : first + 30], expected)
+    # Of no records, all are of one.
+    np.testing.assert_array_equal(following.scores(new), levels.relative(scores, None))
+    assert np.abs(following.scores(new)[30:50] / relative[30:50] - 1).max() > 0.01
     np.testing.assert_array_equal(
         following.predict(new, records=records),
-        relative > plain.threshold.value,  # type: ignore[union-attr]
+        relative > plain.threshold.value,
     )
 
     times = np.tile(np.arange(30.0), 2)
@@ -347,7 +358,7 @@ def test_scores_follow_the_running_median_of_a_record_and_its_start() -> None:
     as_one = adapting.scores(new, times=np.arange(60.0))
     np.testing.assert_allclose(as_one[15:], plain.adapted(new[:15]).scores(new[15:]))
     assert adapting.adapted(new).adaptation_minutes is None
-    assert following.adapted(new).running_beats == 11
+    assert following.adapted(new).levels == levels
 
 
 def test_a_detector_is_of_the_best_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,15 +395,16 @@ def test_what_is_held_out_is_drawn_from_both_labels_and_not_learned_from() -> No
 def test_what_a_detector_file_says_is_what_the_detector_does(tmp_path: Path) -> None:
     plain = fitted(WITH_REFERENCES)
     parts = (plain.scorer, plain.scaler, plain.beat_format, plain.threshold)
-    TrainedDetector(*parts, 0.25, 11, {"seed": 7}).save(tmp_path / "d.pt")
+    TrainedDetector(*parts, 0.25, Levels(0.5, 2.0), {"seed": 7}).save(tmp_path / "d.pt")
     again = TrainedDetector.load(tmp_path / "d.pt")
-    assert (again.adaptation_minutes, again.running_beats) == (0.25, 11)
+    assert (again.adaptation_minutes, again.levels) == (0.25, Levels(0.5, 2.0))
     assert again.origin == {"seed": 7} and plain.origin == {"seed": 0}
     assert again.beat_format == plain.beat_format
     told = again.threshold_json()
     assert told["value"] == plain.threshold.value  # type: ignore[union-attr]
     assert told["score"] == WITH_REFERENCES["score"]
-    assert (told["neighbours"], told["adaptation_minutes"], told["running_beats"]) == (5, 0.25, 11)
+    assert (told["neighbours"], told["adaptation_minutes"]) == (5, 0.25)
+    assert told["levels"] == {"power": 0.5, "usual": 2.0}
     assert told["checkpoint_sha256"] is None
 
 
@@ -455,7 +467,7 @@ def test_settings_and_seed_decide_what_is_fitted() -> None:
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert fitted().scaler.method == "standard"
-    for evaluation in ({"adaptation_minutes": 5}, {"running_beats": 10}):
+    for evaluation in ({"adaptation_minutes": 5}, {"record_level": 0.5}):
         with pytest.raises(ConfigError, match="need beats of whole records"):
             fitted(evaluation)
     for share in (1.0, -0.1):

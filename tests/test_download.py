@@ -20,7 +20,16 @@ import pytest
 
 from ecgad.config.section import Section
 from ecgad.data.download import http
-from ecgad.data.download.physionet import MITDB, PTBDB, Database, fetch_database
+from ecgad.data.download.physionet import (
+    CHECKSUMS,
+    MITDB,
+    PTBDB,
+    Database,
+    fetch_database,
+    fetch_databases,
+    folders_of,
+    published_checksums,
+)
 from ecgad.data.download.published import Remote, fetch
 from ecgad.errors import FileError
 from ecgad.runtime.console import Console
@@ -506,6 +515,58 @@ def test_what_was_put_there_by_hand_needs_no_server(tmp_path: Path) -> None:
     fetch_database(MITDB_NOWHERE, folder)
     fetch_database(MITDB_NOWHERE, tmp_path / "raw")  # they may lie below
     assert sorted(content(folder)) == sorted(names)
+
+
+def test_several_databases_have_a_folder_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each the records that are named; nothing is fetched where all are there."""
+    assert folders_of(None, tmp_path) == {}
+    assert folders_of("svdb", tmp_path) == {"svdb": tmp_path}
+    both = {"mitdb": tmp_path / "mitdb", "svdb": tmp_path / "svdb"}
+    assert folders_of("mitdb+svdb", tmp_path) == both
+    monkeypatch.setattr("ecgad.data.download.http.download", pytest.fail)
+    names = {"mitdb": "100", "svdb": "800"}
+    for name, folder in both.items():
+        folder.mkdir()
+        for suffix in ("hea", "dat", "atr"):
+            (folder / f"{names[name]}.{suffix}").touch()
+    records = ["mitdb/100", "svdb/800"]
+    for of in (records, None, records[:1], []):
+        fetch_databases("mitdb+svdb", tmp_path, of)
+    fetch_databases("svdb", both["svdb"], ["800"])
+    fetch_databases(None, tmp_path, ["patient1/a"])
+    calls: list[tuple[str, Path, list[str] | None]] = []
+    monkeypatch.setattr(
+        "ecgad.data.download.physionet.fetch_database",
+        lambda database, folder, of, _: calls.append((database.name, folder, of)),
+    )
+    fetch_databases("mitdb+svdb", tmp_path, ["svdb/801", "svdb/802"])
+    fetch_databases("mitdb+svdb", tmp_path, None)
+    assert calls == [
+        ("svdb", both["svdb"], ["801", "802"]),
+        ("mitdb", both["mitdb"], None),
+        ("svdb", both["svdb"], None),
+    ]
+
+
+def test_a_record_of_no_database_is_one_line(tmp_path: Path) -> None:
+    for record in ("800", "nsrdb/16265"):
+        with pytest.raises(FileError, match=f"^record {record} is of none of mitdb and svdb") as e:
+            fetch_databases("mitdb+svdb", tmp_path, ["mitdb/100", record])
+        assert "named such as mitdb/100" in str(e.value) and "\n" not in str(e.value)
+
+
+def test_checksums_of_several_databases_are_told_apart_by_folder(tmp_path: Path) -> None:
+    for name, number in (("mitdb", "100"), ("svdb", "800")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / CHECKSUMS).write_text(f"{number[0] * 64} {number}.hea\n")
+    both = published_checksums("mitdb+svdb", tmp_path)
+    assert both == {"mitdb/100.hea": "1" * 64, "svdb/800.hea": "8" * 64}
+    assert published_checksums("svdb", tmp_path / "svdb") == {"800.hea": "8" * 64}
+    # Whoever has put files there without saying what they are.
+    assert published_checksums(None, tmp_path / "mitdb") == {"100.hea": "1" * 64}
+    assert published_checksums("mitdb+svdb", tmp_path / "svdb") == {}
 
 
 @pytest.mark.parametrize(

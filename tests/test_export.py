@@ -27,7 +27,9 @@ from ecgad.detection.onnx import KEY, OnnxDetector, encoded_metadata
 from ecgad.detection.trained import TrainedDetector
 from ecgad.errors import ConfigError, FileError, UserError
 from ecgad.models import Ensemble, build_model
+from ecgad.processing.evidence import EVIDENCE
 from ecgad.scoring.components import COMPONENTS
+from ecgad.scoring.levels import Levels
 from ecgad.scoring.reference_beats import compute_reference
 from ecgad.scoring.scorer import Scorer
 from ecgad.scoring.thresholds import Threshold
@@ -42,10 +44,11 @@ pytestmark = [
 
 TIMING = ("rr_previous_ratio", "rr_next_ratio")
 FORMAT = BeatFormat(
-    ("II", "a", "b"),
+    ("II", "a", "b", *EVIDENCE.values()),
     TIMING,
     100.0,
     segmentation=SegmentationConfig(timing=list(TIMING), sampling_rate=100),  # type: ignore[arg-type]
+    evidence=tuple(EVIDENCE),
 )
 MODELS: dict[str, dict[str, Any]] = {
     "dense": {"layers": [6], "code_size": 3, "activation": "tanh"},
@@ -57,8 +60,10 @@ MODELS: dict[str, dict[str, Any]] = {
 def beats_of(seed: int, n: int = 120) -> np.ndarray:
     rng = np.random.default_rng(seed)
     ecg = np.cumsum(rng.normal(size=(n, 1, 70)), axis=2)
-    intervals = np.repeat(rng.normal(1, 0.1, size=(n, 2, 1)), 70, axis=2)
-    return np.concatenate([ecg, intervals], axis=1).astype(np.float32)
+    intervals = rng.normal(1, 0.1, size=(n, 2, 1))
+    early = np.maximum(0, rng.normal(0, 0.3, size=(n, 4, 1)))
+    beside = np.concatenate([intervals, early, rng.normal(size=(n, 2, 1))], axis=1)
+    return np.concatenate([ecg, np.repeat(beside, 70, axis=2)], axis=1).astype(np.float32)
 
 
 def detector_of(kinds: list[str], components: dict[str, float], lengths: Any) -> TrainedDetector:
@@ -66,9 +71,9 @@ def detector_of(kinds: list[str], components: dict[str, float], lengths: Any) ->
     torch.manual_seed(1)
     built = [build_model(kind, 3, 70, MODELS[kind]).eval() for kind in kinds]
     model = built[0] if len(built) == 1 else Ensemble(built)
-    scaler = Scaler.fit(known := beats_of(0), "standard", "lead")
+    scaler = Scaler.fit(known := beats_of(0), "standard", "lead", len(EVIDENCE))
     reference = compute_reference(model, scaler.transform(known), lengths, TIMING)
-    scorer = Scorer(model, components, reference, 3, TIMING)
+    scorer = Scorer(model, components, reference, 3, TIMING, evidence=FORMAT.evidence)
     detector = TrainedDetector(scorer, scaler, FORMAT, origin={"seed": 3})
     value = float(np.quantile(detector.scores(known, lengths), 0.9))
     detector.threshold = Threshold(value, "quantile", {"quantile": 0.9}, "validation", "all", 120)
@@ -80,8 +85,12 @@ ALL = {name: 1.0 + number for number, name in enumerate(COMPONENTS)}
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedDetector, Path]:
-    """A detector of all kinds of networks and all components, for padded beats, and its file."""
+    """A detector of all kinds of networks and all components, for padded beats, and its file.
+
+    Its scores are relative to their record.
+    """
     detector = detector_of(list(MODELS), ALL, np.full(120, 60))
+    detector.levels = Levels(0.5, 1.7)
     path = tmp_path_factory.mktemp("exported") / "all.onnx"
     path.write_bytes(export(detector, True, {"licence": "none"}))
     return detector, path
@@ -103,16 +112,23 @@ def test_a_file_does_what_its_detector_does(exported: tuple[TrainedDetector, Pat
         np.testing.assert_allclose(shares, parts, atol=1e-6)
         assert (str(scores.dtype), str(shares.dtype)) == ("float64", "float32")
         np.testing.assert_array_equal(loaded.predict(beats, of), detector.predict(beats, of))
+        alone, wanted = (each.of_beats_alone(beats, of)[0] for each in (loaded, detector))
+        np.testing.assert_allclose(alone, wanted, rtol=3e-6)
+        assert np.abs(scores / alone - 1).max() > 0.01
+    halves = np.arange(len(beats)) % 2
+    by_record = loaded.scores(beats, records=halves)
+    np.testing.assert_allclose(by_record, detector.scores(beats, records=halves), rtol=3e-6)
     for n in (0, 1, loaded.batch):
         np.testing.assert_array_equal(loaded.scores(beats[:n]), loaded.scores(beats)[:n])
     assert loaded.scores(beats[:0]).shape == (0,)
     assert loaded.threshold == detector.threshold
+    assert loaded.levels == detector.levels == Levels(0.5, 1.7)
     assert loaded.beat_format == detector.beat_format
     assert loaded.metadata["origin"] == {"seed": 3}
     assert "not a medical device" in loaded.metadata["notice"]
     with pytest.raises(ValueError, match="from 1 to 70 expected"):
         loaded.scores(beats[:2], np.array([0, 3]))
-    with pytest.raises(ValueError, match=r"\(n_beats, 3, 70\) expected"):
+    with pytest.raises(ValueError, match=r"\(n_beats, 9, 70\) expected"):
         loaded.scores(beats[:, :2])
     # Of onnxruntime alone; no beat at all ends no process.
     session = onnxruntime.InferenceSession(path)
@@ -140,12 +156,9 @@ def test_distances_are_exact_where_reference_beats_are_near(offset: float) -> No
 
 def test_scores_that_depend_on_the_record_are_not_exported() -> None:
     detector = detector_of(["dense"], {"mae": 1}, None)
-    for name in ("adaptation_minutes", "running_beats"):
-        other = detector_of(["dense"], {"mae": 1}, None)
-        setattr(other, name, 12)
-        with pytest.raises(ConfigError, match=rf"^evaluation.{name}: .* depend on the record"):
-            export(other, False, {})
-    assert detector.threshold is not None
+    detector.adaptation_minutes = 12
+    with pytest.raises(ConfigError, match=r"^evaluation.adaptation_minutes: .* depend on the rec"):
+        export(detector, False, {})
 
 
 def test_a_file_that_does_otherwise_is_not_written(exported: tuple[TrainedDetector, Path]) -> None:

@@ -17,6 +17,7 @@ from ecgad.runtime import processes
 from ecgad.runtime.reading import read_ahead, read_rows
 from ecgad.training.feeding import Held, Normals, Streamed, feed
 from ecgad.training.fit import best_reconstructed, fit
+from tests.helpers import some_beats, with_evidence
 
 CPU = torch.device("cpu")
 
@@ -63,6 +64,17 @@ def test_beats_beyond_the_budget_are_streamed(tmp_path: Path) -> None:
     size = 400 * beats.waveforms[0].nbytes
     assert all(isinstance(part, Held) for part in feed(beats, beats, CPU, 2 * size))
     assert all(isinstance(part, Streamed) for part in feed(beats, beats, CPU, 2 * size - 1))
+
+
+@pytest.mark.parametrize("budget", [10**9, 64 * 10 * 360])
+def test_evidence_is_not_learned_from(tmp_path: Path, budget: int) -> None:
+    """In memory or streamed, all that is fed is what a network sees."""
+    beats = with_evidence(some_beats(500))
+    np.save(tmp_path / "beats.npy", beats.waveforms)
+    mapped = np.load(tmp_path / "beats.npy", mmap_mode="r")
+    for part in feed(replace(beats, waveforms=mapped), beats, CPU, budget):
+        given = torch.cat(list(part.chunks())).numpy()
+        np.testing.assert_array_equal(given, beats.seen[beats.normals])
 
 
 @pytest.mark.parametrize("budget", [10**9, 64 * 3 * 80])

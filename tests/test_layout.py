@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from ecgad.config.evaluation import Baseline, Component, EvaluationConfig
 from ecgad.config.model import ModelConfig
 from ecgad.config.segmentation import SegmentationConfig
+from ecgad.data.download.physionet import DATABASES
 from ecgad.data.sources import SOURCES
 from ecgad.data.sources.wfdb import WfdbConfig
 from ecgad.evaluation.baselines import FITS, RR_INTERVAL, TITLES
@@ -108,6 +109,8 @@ def test_settings_name_what_the_registries_hold() -> None:
     assert names(type(Experiment(name="x").training), "loss") == set(LOSSES)
     assert names(SegmentationConfig, "timing") == set(RR_FEATURES)
     assert names(WfdbConfig, "class_map") == set(CLASS_MAPS)
+    databases = {part for name in names(WfdbConfig, "database") for part in name.split("+")}
+    assert databases <= set(DATABASES)
     assert names(WfdbConfig, "normal") == set(CLASSES)
     # Sections of sources are those of the registry by construction.
     sections = {name for name in SOURCES if name in type(Experiment(name="x").data).model_fields}

@@ -27,7 +27,7 @@ from ecgad.scoring.reference_beats import (
 )
 from ecgad.scoring.scorer import Scorer
 from ecgad.training.fit import fit
-from tests.helpers import small_model, some_beats
+from tests.helpers import small_model, some_beats, with_evidence
 
 from .conftest import SMOKE, STAGES, Call
 
@@ -51,14 +51,19 @@ def test_code_distance_is_that_of_brute_force() -> None:
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_every_component_is_on_the_common_scale(name: str) -> None:
     """A typical training normal scores 1, by every component and by all together."""
-    model, train = small_model(2), some_beats(400)
+    model, train = small_model(2), with_evidence(some_beats(400))
     reference = reference_of(model, train)
     normals = train.waveforms[train.normals]
-    together = Scorer(model, {"mae": 1, name: 2}, reference, 3, train.format.timing).scores(normals)
+
+    def scores(beats: np.ndarray, **components: float) -> np.ndarray:
+        known = train.format
+        scorer = Scorer(model, components, reference, 3, known.timing, evidence=known.evidence)
+        return scorer.scores(beats)
+
+    together = scores(normals, **{"mae": 1, name: 2})
     assert np.median(together) == pytest.approx(1, rel=0.3)
     assert (together > 0).all()
-    far = Scorer(model, {name: 1, "mse": 1}, reference, 3, train.format.timing).scores(10 * normals)
-    assert np.median(far) > 1.4
+    assert np.median(scores(10 * normals, **{name: 1, "mse": 1})) > 1.4
 
 
 def test_components_are_combined_by_their_weights() -> None:
@@ -172,6 +177,49 @@ def test_prematurity_looks_at_intervals_before_the_beat_alone() -> None:
     assert np.median(changed[3]) > 5
 
 
+def test_rhythm_is_one_of_a_beat_in_time_and_template_grows_with_both_errors() -> None:
+    """By hand; a beat that is early and one with a pause after it score higher."""
+    rhythm, template = (fitted_on(name, np.zeros((9, 4))) for name in ("rhythm", "template"))
+    in_time, early, pause = rhythm(np.array([[0, 0, 0, 0], [2, 1, 0.4, 0], [0, 0, 0, 0.3]]))
+    assert in_time == 1
+    assert early == pytest.approx((1 + (0.6 * 2 + 0.5 * 1 + 7.5 * 0.4) / 4) ** 4)
+    assert pause == pytest.approx((1 + 5 * 0.3 / 4) ** 4)
+    errors = np.array([[0, 0], [-1, 0.5], [1, 2.0]])
+    np.testing.assert_allclose(template(errors), np.exp([0, -0.7 + 0.15, 0.7 + 0.6]))
+
+
+def test_what_the_network_is_given_is_without_evidence() -> None:
+    """Errors, codes, reconstructions and baselines are the same, whatever the evidence says."""
+    model, seen = small_model(2), some_beats(120)
+    train, other = with_evidence(seen), with_evidence(seen, seed=1)
+    np.testing.assert_array_equal(train.seen, seen.waveforms)
+    known, timing = train.format.evidence, seen.format.timing
+    everything = {"mae", "mse", "codes", "timing", "before", "rhythm", "template"}
+    for beats in (train, other):
+        np.testing.assert_array_equal(encode(model, beats.waveforms), encode(model, seen.waveforms))
+        np.testing.assert_array_equal(
+            reconstruct(model, beats.waveforms), reconstruct(model, seen.waveforms)
+        )
+        of_seen = compute_features(model, seen.waveforms, None, timing, everything)
+        found = compute_features(model, beats.waveforms, None, timing, everything)
+        assert found.keys() - of_seen.keys() == {"rhythm", "template"}
+        for name, values in of_seen.items():
+            np.testing.assert_array_equal(found[name], values)
+        np.testing.assert_array_equal(found["rhythm"], beats.waveforms[:, 3:7, 0])
+        np.testing.assert_array_equal(found["template"], beats.waveforms[:, 7:, 0])
+        scorer = Scorer(model, {"mae": 1}, timing=timing, evidence=known)
+        expected = Scorer(model, {"mae": 1}, timing=timing).scores(seen.waveforms)
+        np.testing.assert_array_equal(scorer.scores(beats.waveforms), expected)
+    plain, told = (
+        run_baselines(["pca", "knn"], dict.fromkeys(SPLITS, beats), seed=0)
+        for beats in (seen, train)
+    )
+    for name, result in plain.items():
+        np.testing.assert_array_equal(told[name].scores["test"], result.scores["test"])
+    scorer = Scorer(model, {"rhythm": 1}, reference_of(model, train), evidence=known)
+    assert np.abs(scorer.scores(train.waveforms) - scorer.scores(other.waveforms)).max() > 0.01
+
+
 def test_what_a_score_lacks_is_said() -> None:
     model, train = small_model(), some_beats()
     reference = reference_of(model, train, coreset=20)
@@ -180,6 +228,9 @@ def test_what_a_score_lacks_is_said() -> None:
         Scorer(model, {"wavelet": 1}, reference)
     with pytest.raises(ConfigError, match="timing needs beats with timing features"):
         Scorer(model, {"timing": 1}, reference)
+    for name in ("rhythm", "template"):
+        with pytest.raises(ConfigError, match=f"{name} needs beats with evidence; set evidence"):
+            Scorer(model, {"mae": 1, name: 1}, reference)
     with pytest.raises(ConfigError, match="of 20 reference beats, none has 20"):
         Scorer(model, {"code_distance": 1}, reference, neighbours=20)
     with pytest.raises(FileError, match="no reference beats"):

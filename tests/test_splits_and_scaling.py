@@ -142,6 +142,31 @@ def test_what_never_varies_is_only_shifted(method: str, per: str) -> None:
     np.testing.assert_allclose(scaler.transform(fitted + 2), 2, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["minmax", "standard"])
+@pytest.mark.parametrize("per", AXES)
+def test_evidence_is_neither_scaled_nor_counted(method: str, per: str) -> None:
+    """The other leads are scaled as if it were not there, and brought back without it."""
+    rng = np.random.default_rng(0)
+    beats = rng.normal(3, 5, size=(50, 4, 7)).astype(np.float32)
+    beats[:, 2:] *= 1000
+    parts = RunningStatistics(per)
+    for part in np.split(beats, [20]):
+        parts.add(part, n_evidence=2)
+    seen = Scaler.fit(beats[:, :2], method, per)
+    for scaler in (Scaler.fit(beats, method, per, 2), parts.scaler(method)):
+        scaled = scaler.transform(beats)
+        np.testing.assert_array_equal(scaled[:, 2:], beats[:, 2:])
+        np.testing.assert_allclose(
+            scaled[:, :2], seen.transform(beats[:, :2]), rtol=1e-4, atol=1e-6
+        )
+        np.testing.assert_allclose(scaler.inverse_transform(scaled), beats, rtol=1e-4, atol=1e-4)
+        made = scaler.inverse_transform(scaled[:, :2])
+        np.testing.assert_allclose(made, beats[:, :2], rtol=1e-4, atol=1e-4)
+    wider = beats.copy()
+    wider[:, 2:] *= 10
+    assert parts.n_outside(wider) == 0
+
+
 def test_scaler_survives_json_to_the_bit() -> None:
     import json
 

@@ -25,7 +25,7 @@ from ecgad.evaluation.metrics import (
     threshold_metrics,
 )
 from ecgad.evaluation.results import evaluate_scores
-from ecgad.scoring.by_record import relative_to_record
+from ecgad.report.tables import false_alarm_words
 from ecgad.scoring.thresholds import (
     Threshold,
     best_threshold,
@@ -250,26 +250,128 @@ def test_peaks_over_threshold_find_quantiles_beyond_the_sample() -> None:
     )
 
 
+def scores_of_patients(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of exchangeable patients, some of whom have far higher ones and more beats."""
+    n_beats = rng.integers(50, 90, n)
+    patients = np.repeat([f"p{number}" for number in range(n)], n_beats)
+    heights = np.repeat(rng.lognormal(0, 0.8, n), n_beats)
+    return heights * rng.lognormal(0, 0.3, len(patients)), patients
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_threshold_for_patients_is_that_of_brute_force(seed: int) -> None:
+    """The one of each patient leaves a share of its normal beats above; of these a rank."""
+    scores, patients = scores_of_patients(np.random.default_rng(seed), 12)
+    labels = (np.random.default_rng(1).random(len(scores)) < 0.1).astype(np.int8)
+    few = patients == "p3"
+    labels[few] = np.arange(few.sum()) >= 49
+    scores[few] *= 100  # has no say
+    config = asking(0.1, method="patients", patients=0.75)
+    assert config.threshold.method == "patients"
+    chosen = choose_threshold(config, np.empty(0), scores, labels, patients)
+    normals = labels == 0
+    own = []
+    for name in np.unique(patients):
+        of_patient = np.sort(scores[normals & (patients == name)])
+        if len(of_patient) >= 50:
+            # The lowest that no more than a tenth of the patient's beats exceed.
+            own.append(next(t for t in of_patient if (of_patient > t).mean() <= 0.1))
+    assert 4 < len(own) < 12
+    rank = int(np.ceil(0.75 * (len(own) + 1) - 1e-9))
+    assert chosen.value == sorted(own)[rank - 1]
+    assert chosen.parameters == {
+        "max_false_alarm_rate": 0.1,
+        "patients": 0.75,
+        "n_patients": len(own),
+    }
+    assert (chosen.split, chosen.beats, chosen.n) == ("validation", "normal", normals.sum())
+    assert chosen.n_above == (scores[normals] > chosen.value).sum()
+
+
+@pytest.mark.parametrize(("n", "share"), [(3, 0.75), (10, 0.75), (19, 0.9)])
+def test_a_threshold_for_patients_keeps_its_promise(n: int, share: float) -> None:
+    """By simulation: the share of new patients with no more false alarms than promised."""
+    rng = np.random.default_rng(0)
+    config = asking(0.05, method="patients", patients=share)
+    kept = []
+    for _ in range(250):
+        scores, patients = scores_of_patients(rng, n + 1)
+        new = patients == f"p{n}"
+        chosen = choose_threshold(config, np.empty(0), scores[~new], None, patients[~new])
+        kept.append((scores[new] > chosen.value).mean() <= 0.05)
+    expected = np.ceil((n + 1) * share - 1e-9) / (n + 1)
+    assert expected >= share - 1e-9
+    assert np.mean(kept) >= expected - 3 * np.sqrt(share * (1 - share) / 250)
+
+
+def test_too_few_patients_for_a_threshold_are_said() -> None:
+    config = asking(0.05, method="patients", patients=0.9)
+    scores, patients = scores_of_patients(np.random.default_rng(0), 9)
+    assert choose_threshold(config, np.empty(0), scores, None, patients).n == len(scores)
+    few = patients != "p8"
+    short = np.r_[np.flatnonzero(few), np.flatnonzero(~few)[:49]]
+    for of, known, n in (
+        (scores[few], patients[few], 8),
+        (scores[short], patients[short], 8),
+        (scores, None, 0),
+    ):
+        with pytest.raises(
+            ConfigError,
+            match=rf"^evaluation.threshold.patients: 0.9 needs at least 9 validation patients "
+            rf"with 50 normal beats each, and there are {n};",
+        ) as error:
+            choose_threshold(config, np.empty(0), of, None, known)
+        assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"patients needs evaluation\.max_false_alarm_rate"):
+        asking(method="patients")
+
+
+def test_false_alarms_by_record_stand_beside_the_promise_for_patients() -> None:
+    """As many alarms as were promised are a promise kept."""
+    parameters = {"max_false_alarm_rate": 0.05, "patients": 0.75, "n_patients": 7.0}
+    threshold = Threshold(1.0, "patients", parameters, "validation", "normal", 900)
+    n_alarms = {"a": 5, "b": 0, "c": 11, "d": 10}
+    scores = np.concatenate([np.r_[np.full(n, 2.0), np.zeros(100 - n)] for n in n_alarms.values()])
+    records = np.repeat(list(n_alarms), 100)
+    # One that has no normal beat at all does not count.
+    scores, records = np.append(scores, 2.0), np.append(records, "e")
+    labels = (records == "e").astype(np.int8)
+    symbols = np.where(labels, "V", "N")
+    beats = Beats(
+        np.zeros((401, 1, 4), np.float32), symbols, labels, np.arange(401), records=records
+    )
+    alarms = evaluate_scores(scores, beats, threshold, 0, 0)["false_alarms"]
+    assert alarms["promised"] == 0.05 and alarms["observed"] == pytest.approx(26 / 400)
+    assert alarms["allowed_95"] is None
+    assert alarms["patients"] == pytest.approx(
+        {
+            "promised": 0.75,
+            "kept": 0.5,
+            "median": 0.075,
+            "mean": 0.065,
+            "above_twice": 0.25,
+            "n_records": 4,
+        }
+    )
+    words = false_alarm_words(alarms)
+    assert "at most 5.0% of them in 75% of new patients; kept in 50% of 4 records" in words
+    assert "more than twice as many in 25%" in words
+    other = replace(threshold, method="conformal")
+    told = evaluate_scores(scores, beats, other, 0, 0)["false_alarms"]
+    assert told["patients"] is None and told["allowed_95"]
+    del told["patients"]  # as an earlier version wrote it
+    assert "promised 5.000%" in false_alarm_words(told)
+
+
 def test_the_resolved_config_says_what_is_asked_for() -> None:
     config = asking(0.01)
     assert config.threshold.method == "conformal"
     assert EvaluationConfig.model_validate(config.model_dump()) == config
     assert asking(0.01, method="youden").threshold.method == "conformal"
-    assert asking(0.01, method="pot").threshold.method == "pot"
+    for method in ("pot", "patients"):
+        assert asking(0.01, method=method).threshold.method == method
     with pytest.raises(ValueError, match=r"needs evaluation\.max_false_alarm_rate"):
         asking(method="conformal")
-
-
-def test_a_running_threshold_follows_the_record() -> None:
-    rng = np.random.default_rng(0)
-    scores, records = rng.exponential(size=400), np.repeat(["a", "b"], 200)
-    scaled = np.where(records == "a", 1, 7) * scores
-    relative = relative_to_record(scaled, records, 51)
-    np.testing.assert_allclose(relative, relative_to_record(scores, records, 51))
-    for beat in range(51, 200):
-        assert relative[beat] == pytest.approx(
-            scores[beat] / np.median(scores[beat - 50 : beat + 1])
-        )
 
 
 @pytest.mark.parametrize("quantile", [0.8, 0.9])
@@ -563,18 +665,6 @@ def test_one_beat_among_many_decides_which_threshold_is_best() -> None:
     labels[200_002] = 0
     for criterion in GOODNESS:
         assert best_threshold(np.arange(400_000.0), labels, criterion) == 199_999.5
-
-
-@pytest.mark.parametrize("n_beats", [10, 11])
-def test_the_running_median_is_of_the_last_beats_reflected_at_the_start(n_beats: int) -> None:
-    """By brute force, from the first beat on; the beat itself is among them."""
-    scores = np.random.default_rng(0).exponential(size=60)
-    found = relative_to_record(scores, None, n_beats)
-    padded = np.pad(scores, (n_beats - 1, 0), mode="symmetric")
-    for beat in range(60):
-        around = np.sort(padded[beat : beat + n_beats])
-        assert found[beat] == pytest.approx(scores[beat] / around[n_beats // 2])
-    np.testing.assert_array_equal(relative_to_record(np.zeros(20), None, n_beats), 0)
 
 
 def test_nothing_is_chosen_by_a_criterion_that_is_not_there() -> None:
