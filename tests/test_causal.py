@@ -14,7 +14,7 @@ from ecgad.config.segmentation import FilterConfig, SegmentationConfig, WindowCo
 from ecgad.errors import ConfigError
 from ecgad.evaluation.matching import match_beats
 from ecgad.processing.causal import LOOK_AHEAD
-from ecgad.processing.causal.beats import NEXT, WARM_UP, CausalBeats
+from ecgad.processing.causal.beats import NEXT, WARM_UP, BeatCutter, CausalBeats
 from ecgad.processing.causal.leads import CausalLeads
 from ecgad.processing.causal.rhythm import Regularity, Rhythm, UsualInterval
 from ecgad.processing.causal.segmenter import Piece, Segmenter
@@ -285,6 +285,15 @@ def test_evidence_is_that_of_brute_force() -> None:
         expected = [*early, np.log(following[beat] / min(median, NEXT))]
         found = beats.waveforms[beat, 5:9, 0]
         assert found == pytest.approx(np.maximum(0, expected), rel=1e-4, abs=1e-5), beat
+
+
+def test_of_shifts_that_fit_as_well_the_smallest_is_taken() -> None:
+    """A beat that is the same wherever it is cut stays where its R peak is."""
+    cutter = BeatCutter(WITH_EVIDENCE, 1, RATE, 125.0, 125 / RATE)
+    window = np.tile([1, 1, -1, -1], 23)[None, None, :91].astype(np.float32)
+    beats, errors = cutter._aligned(window)
+    np.testing.assert_array_equal(beats, window[:, :, SHIFT:-SHIFT])
+    assert errors == pytest.approx([0])
 
 
 def test_a_run_of_early_beats_stays_early_for_the_patient_and_bigeminy_is_regular() -> None:
