@@ -28,7 +28,7 @@ from ecgad.data.beats import Beats
 from ecgad.data.sources import SOURCES
 from ecgad.detection.trained import TrainedDetector
 from ecgad.evaluation.baselines import FITS
-from ecgad.processing.evidence import EVIDENCE
+from ecgad.processing.evidence import EVIDENCE, RHYTHM
 from ecgad.scoring.levels import Levels
 from ecgad.scoring.scorer import Scorer
 from ecgad.scoring.thresholds import choose_threshold
@@ -84,7 +84,7 @@ GROUPS: dict[str, list[Row]] = {
         Row("reconstruction error alone", {"mae": 1}),
         Row("twice the weight on rhythm", {**OWN, "rhythm": 2}),
         Row("half the weight on rhythm", {**OWN, "rhythm": 0.5}),
-        *(Row(f"without {name}", OWN, without=(name,)) for name in EVIDENCE if "rror" not in name),
+        *(Row(f"without {name}", OWN, without=(name,)) for name in RHYTHM),
         *(Row(f"record level {level:g}", OWN, level) for level in (0.0, 0.25, 0.75, 1.0)),
         Row("beats not aligned", OWN, cut="alignment: 0"),
         Row("window of 700 ms", OWN, cut="window: {before: 250, after: 450}"),

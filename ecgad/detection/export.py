@@ -22,11 +22,9 @@ from ecgad.detection.trained import TrainedDetector
 from ecgad.errors import ConfigError, UserError
 from ecgad.models import Autoencoder
 from ecgad.processing.causal import LOOK_AHEAD
-from ecgad.processing.evidence import RHYTHM
+from ecgad.processing.evidence import RHYTHM, RHYTHM_BEND, RHYTHM_WEIGHTS
 from ecgad.scoring.components import (
     COMPONENTS,
-    RHYTHM_BEND,
-    RHYTHM_WEIGHTS,
     SAME,
     SMALLEST,
     TEMPLATE_WEIGHTS,
@@ -204,7 +202,7 @@ class Prematurity(nn.Module):
 
 
 class Rhythm(nn.Module):
-    """How early a beat comes and how late the next one."""
+    """How early a beat comes and how late the next one, over what is usual in the record."""
 
     weights: Tensor
 
@@ -213,7 +211,9 @@ class Rhythm(nn.Module):
         self.register_buffer("weights", torch.tensor(RHYTHM_WEIGHTS, dtype=torch.float64))
 
     def forward(self, evidence: Tensor) -> Tensor:
-        return (1 + (evidence * self.weights).sum(dim=1) / RHYTHM_BEND) ** RHYTHM_BEND
+        total = (evidence[:, :-1] * self.weights).sum(dim=1)
+        early = RHYTHM_BEND * (1 + total / RHYTHM_BEND).log()
+        return (early - evidence[:, -1]).clamp(min=0).exp()
 
 
 class Template(nn.Module):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgad.errors import ConfigError
+from ecgad.processing.evidence import together
 
 # What was fitted, by name.
 Fitted = Mapping[str, np.ndarray]
@@ -21,8 +22,7 @@ Score = Callable[[np.ndarray], np.ndarray]
 SAME = 1e-4
 # Of which a logarithm is taken: a beat that is a reference beat itself has distance 0.
 SMALLEST = 1e-12
-# Of `ecgad.processing.evidence`, in its order; chosen by benchmarks/new_patients.py.
-RHYTHM_WEIGHTS, RHYTHM_BEND = (0.6, 0.5, 7.5, 5.0), 4.0
+# Of the error and its ratio to the usual one; chosen by benchmarks/new_patients.py.
 TEMPLATE_WEIGHTS = (0.7, 0.3)
 
 
@@ -107,13 +107,11 @@ def _prematurity(_reference: np.ndarray, fitted: Fitted, _neighbours: int) -> Sc
 
 
 def _rhythm(_reference: np.ndarray, _fitted: Fitted, _neighbours: int) -> Score:
-    """Take how early a beat comes and how late the next one: 1 where neither.
+    """Take how early a beat comes and how late the next one, over what is usual in the record.
 
-    The sum, by RHYTHM_WEIGHTS, grows without bound, and RHYTHM_BEND makes what is early beyond
-    doubt count little more than what is early.
+    1 where it is no more than usual.
     """
-    weights = np.array(RHYTHM_WEIGHTS)
-    return lambda evidence: (1 + evidence @ weights / RHYTHM_BEND) ** RHYTHM_BEND
+    return lambda of: np.exp(np.maximum(0, together(of[:, :-1]) - of[:, -1]))
 
 
 def _template(_reference: np.ndarray, _fitted: Fitted, _neighbours: int) -> Score:

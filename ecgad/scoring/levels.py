@@ -12,6 +12,8 @@ LEVEL, LATEST, RENEWED = 0.75, 301, 10
 MOST = 2.2
 # Before so many beats have been, the level is that of the training normals.
 FIRST = 20
+# After so many beats in a row that do not count, some 20 minutes, it is begun anew.
+LONGEST = 1500
 SMALLEST = float(np.finfo(float).tiny)
 
 
@@ -52,7 +54,7 @@ class RecordLevel:
         self._level = levels.usual
         self._latest: deque[float] = deque(maxlen=LATEST)
         self._median: float | None = None
-        self._since = 0
+        self._since = self._refused = 0
 
     def relative(self, scores: np.ndarray) -> np.ndarray:
         """Return the next scores, (n_beats,), relative to what has come before each of them."""
@@ -72,8 +74,14 @@ class RecordLevel:
         elif score <= MOST * self._median:
             self._latest.append(score)
             self._since += 1
+            self._refused = 0
             if self._since == RENEWED:
                 self._renew()
+        else:
+            self._refused += 1
+            if self._refused == LONGEST:
+                self._latest.clear()
+                self._median, self._refused = None, 0
 
     def _renew(self) -> None:
         self._since = 0

@@ -14,6 +14,7 @@ from ecgad.config.segmentation import SegmentationConfig
 from ecgad.processing.causal.r_peaks import Peaks
 from ecgad.processing.causal.rhythm import Rhythm
 from ecgad.processing.causal.windows import Buffer
+from ecgad.processing.evidence import together
 from ecgad.processing.quantiles import quantile
 from ecgad.processing.rr_intervals import MEDIAN_INTERVALS, RR_FEATURES, spread_of
 from ecgad.processing.segmentation import FLAT, typical_span, window_samples
@@ -280,9 +281,10 @@ class BeatCutter:
         beats = np.concatenate([self._dress(self._middle(windows[:0])), *dressed])
         beside = self._features(rr[kept], median[kept], spread[kept])
         if self.settings.evidence:
-            pause = self._pause(rr[kept, 1], median[kept])
+            rhythm = np.c_[early, self._pause(rr[:, 1], median)]
+            rhythm = np.c_[rhythm, self._rhythm.usually(together(rhythm))]
             of_template = np.concatenate([np.zeros((0, 2)), *evidence])
-            beside = np.concatenate([beside, early[kept], pause[:, None], of_template], axis=1)
+            beside = np.concatenate([beside, rhythm[kept], of_template], axis=1)
         beside = beside.astype(np.float32)
         drawn = np.broadcast_to(beside[:, :, None], (*beside.shape, beats.shape[2]))
         waveforms = np.concatenate([beats, drawn], axis=1)

@@ -20,6 +20,9 @@ IRREGULAR_INTERVALS, LAGS = 31, 4
 # An irregularity of this size halves how early a beat is.
 REGULAR = 0.05
 LATEST = 3
+# How early beats usually are: this quantile of the latest so many, made anew every so many, once
+# there are so many. Those that are early beyond doubt do not count.
+USUALLY, USUAL_BEATS, RENEWED, FEWEST, DOUBT = 0.75, 101, 10, 20, 1.5
 
 
 class UsualInterval:
@@ -130,6 +133,9 @@ class Rhythm:
     def __init__(self) -> None:
         self._usual = UsualInterval()
         self._regularity = Regularity()
+        self._latest: deque[float] = deque(maxlen=USUAL_BEATS)
+        self._level = 0.0
+        self._n_beats = 0
 
     def begin(self, intervals: np.ndarray) -> None:
         """Take the first intervals of a recording, float (n,), which come again among the others.
@@ -158,3 +164,18 @@ class Rhythm:
         early[there, 1] = (three - logs) * regular
         early[there, 2] = (np.log(median_rr[there]) - logs) / (1 + spread[there] / IRREGULAR)
         return usual, np.maximum(early, 0)
+
+    def usually(self, together: np.ndarray) -> np.ndarray:
+        """Return how early beats usually are at each beat, (n_beats,); they come next.
+
+        together: of the beats, (n_beats,), see `ecgad.processing.evidence`.
+        """
+        found = np.empty(len(together))
+        for index, early in enumerate(together.tolist()):
+            found[index] = self._level
+            if early < DOUBT:
+                self._latest.append(early)
+            self._n_beats += 1
+            if self._n_beats % RENEWED == 0 and len(self._latest) >= FEWEST:
+                self._level = float(np.quantile(self._latest, USUALLY))
+        return found
