@@ -48,6 +48,24 @@ def test_code_distance_is_that_of_brute_force() -> None:
     np.testing.assert_allclose(found / found[0], expected / expected[0], rtol=1e-4)
 
 
+def test_beat_distance_is_that_of_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, train, test = small_model(2), some_beats(), some_beats(30, seed=1)
+    for most in (5_000_000, 2 * 60 * 40):
+        # At most so many numbers over both members: every fourth beat.
+        monkeypatch.setattr("ecgad.scoring.reference_beats.MOST_NUMBERS", most)
+        reference = reference_of(model, train)
+        assert len(reference) == len(train.normals) == 160
+        known = train.waveforms[train.normals][:: 1 if most > 10_000 else 4]
+        apart = np.sqrt(((test.waveforms[:, None] - known[None]) ** 2).sum(axis=(2, 3)))
+        expected = np.sort(apart, axis=1)[:, :2].mean(axis=1)
+        scorer = Scorer(model, {"beat_distance": 1}, reference, 2, train.format.timing)
+        found = scorer.scores(test.waveforms)
+        np.testing.assert_allclose(found / found[0], expected / expected[0], rtol=1e-5)
+    without = reference.only({"codes"})
+    with pytest.raises(FileError, match="lacks reference beats for this score; train again"):
+        Scorer(model, {"beat_distance": 1}, without, 2)
+
+
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_every_component_is_on_the_common_scale(name: str) -> None:
     """A typical training normal scores 1, by every component and by all together."""

@@ -12,6 +12,7 @@ Component = Literal[
     "mse",
     "code_distance",
     "code_mahalanobis",
+    "beat_distance",
     "timing",
     "prematurity",
     "rhythm",
@@ -58,9 +59,10 @@ class EvaluationConfig(Section):
         "mae",
         description="mae, mse: the mean absolute or mean squared error of a beat. "
         "code_distance, code_mahalanobis: how far its code lies from those of training normals. "
-        "timing: the same of its RR intervals. prematurity: how early it comes. rhythm, template: "
-        "how early for its patient, and how far from the template, where evidence is set. Several "
-        "with weights, such as {mae: 1, prematurity: 2}, are brought to one scale and averaged",
+        "beat_distance, timing: the same of the beat itself, and of its RR intervals. prematurity: "
+        "how early it comes. rhythm, template: how early for its patient, and how far from the "
+        "template, where evidence is set. Several with weights, such as {mae: 1, prematurity: 2}, "
+        "are brought to one scale and averaged",
     )
     neighbours: int = Field(
         5, ge=1, le=1000, description="training normals that a distance is the mean of"

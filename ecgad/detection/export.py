@@ -115,7 +115,7 @@ class Graph(nn.Module):
             errors = (member.decode(codes) - scaled).abs()
             if inside is not None:
                 errors = errors * inside[:, None]
-            features["codes"] = codes.double()
+            features["codes"], features["beats"] = codes.double(), scaled.flatten(1).double()
             for name, error in ERRORS.items():
                 features[name] = error(errors.double(), counts)
             total.append(errors[:, :n_ecg].sum(dim=1))
@@ -233,7 +233,7 @@ def _of(name: str, reference: np.ndarray, fitted: Fitted, neighbours: int) -> nn
     match name:
         case "mae" | "mse":
             return nn.Identity()
-        case "code_distance" | "timing":
+        case "code_distance" | "beat_distance" | "timing":
             return Distance(reference, neighbours)
         case "code_mahalanobis":
             return Mahalanobis(fitted)

@@ -137,6 +137,7 @@ COMPONENTS = {
     "mse": Component("mse", _fit_nothing, _error),
     "code_distance": Component("codes", _fit_nothing, _distance),
     "code_mahalanobis": Component("codes", _fit_mahalanobis, _mahalanobis),
+    "beat_distance": Component("beats", _fit_nothing, _distance),
     "timing": Component("timing", _fit_nothing, _distance),
     "prematurity": Component("before", _fit_prematurity, _prematurity),
     "rhythm": Component("rhythm", _fit_nothing, _rhythm),

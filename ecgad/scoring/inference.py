@@ -23,7 +23,8 @@ ERRORS: dict[str, Callable[[Tensor, Tensor | int], Tensor]] = {
 
 # What scores are made of: reconstruction errors by name, float64 (n_beats,); `codes`, float32
 # (n_beats, code_size); `timing`, float32 (n_beats, n_rr_features), and `before`, those of them that
-# are of the interval before the beat; evidence, `rhythm` and `template`, float32 (n_beats, n).
+# are of the interval before the beat; `beats` themselves, float32 (n_beats, n_leads * n_samples),
+# padding and RR features included; evidence, `rhythm` and `template`, float32 (n_beats, n).
 Features = dict[str, np.ndarray]
 
 
@@ -60,6 +61,8 @@ def compute_features(
         if evidence.shape[1] and needed & {"rhythm", "template"}:
             keep("rhythm", evidence[:, : len(RHYTHM)])
             keep("template", evidence[:, len(RHYTHM) :])
+        if "beats" in needed:
+            keep("beats", batch.flatten(1))
         codes = member.encode(batch)
         if "codes" in needed:
             keep("codes", codes)

@@ -1,5 +1,6 @@
 """Reference beats: a random subsample of the training normals, which scores compare with."""
 
+import math
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Self
@@ -15,7 +16,8 @@ from ecgad.models import Autoencoder
 from ecgad.scoring.components import COMPONENTS
 from ecgad.scoring.inference import Features, compute_features, encode
 
-# No more beats, and no more numbers in the codes of a member: some 20 MB.
+# No more beats, and no more numbers in the codes of a member: some 20 MB. No more of them in the
+# beats themselves, which each member keeps.
 MOST_BEATS = 10_000
 MOST_NUMBERS = 5_000_000
 ALL_FEATURES = frozenset(component.feature for component in COMPONENTS.values())
@@ -28,7 +30,7 @@ class ReferenceBeats:
     members: list[Features]
 
     def __len__(self) -> int:
-        return len(next(iter(self.members[0].values())))
+        return max(map(len, self.members[0].values()))
 
     def only(self, needed: Set[str]) -> "ReferenceBeats":
         """Return the reference beats with the needed features alone."""
@@ -73,7 +75,13 @@ def choose_reference_beats(
     check_size(size, len(normals))
     rng = np.random.default_rng(seed)
     chosen = train.take(np.sort(rng.choice(normals, size, replace=False)))
-    return compute_reference(model, chosen.waveforms, chosen.lengths, timing)
+    needed = ALL_FEATURES - {"beats"}
+    reference = compute_reference(model, chosen.waveforms, chosen.lengths, timing, needed)
+    beats = chosen.waveforms[:, : model.n_leads].reshape(size, -1)
+    step = math.ceil(beats.size * len(model.members) / MOST_NUMBERS)
+    for features in reference.members:
+        features["beats"] = beats[::step]
+    return reference
 
 
 def compute_reference(

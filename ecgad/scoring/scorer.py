@@ -60,6 +60,8 @@ class Scorer:
             raise FileError(
                 "the checkpoint holds no reference beats, which this score needs; train again"
             )
+        if not self.needed <= reference.members[0].keys():
+            raise FileError("the checkpoint lacks reference beats for this score; train again")
         if neighbours >= len(reference):
             raise ConfigError(
                 f"evaluation.neighbours: of {len(reference)} reference beats, none has "
