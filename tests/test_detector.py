@@ -19,6 +19,7 @@ from ecgad.data.beats import BeatFormat, Beats
 from ecgad.data.sources.synthetic import synthesise
 from ecgad.detection.trained import TrainedDetector, _divide
 from ecgad.errors import ConfigError, FileError, MismatchError
+from ecgad.experiment import load_experiment
 from ecgad.recordings.wfdb import read_header, read_recording
 from ecgad.scoring.inference import reconstruct
 from ecgad.scoring.levels import LEVEL, MOST, Levels
@@ -27,7 +28,7 @@ from ecgad.scoring.thresholds import Threshold
 from ecgad.training.fit import fit
 from tests.helpers import Save, easy_recording, set_options
 
-from .conftest import SMOKE, STAGES, Call
+from .conftest import REPOSITORY, SMOKE, STAGES, Call
 
 QUICK = {"epochs": 8, "batch_size": 32, "learning_rate": 1e-2}
 STANDARD = {"method": "standard"}
@@ -61,6 +62,25 @@ def test_a_detector_is_trained_on_arrays_saved_and_loaded(tmp_path: Path) -> Non
     )
     with pytest.raises(ValueError, match="knows no way to cut them out of a recording"):
         again.segment(None, np.arange(3))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n_samples", [24, 1000])
+def test_twenty_beats_of_a_table_are_enough(n_samples: int) -> None:
+    """By the settings of `own_table`, but for the epochs."""
+    of_file = load_experiment(REPOSITORY / "configs" / "own_table.yaml", ["training.epochs=20"])
+    time = np.linspace(0, 6, n_samples)
+    phases = np.random.default_rng(0).normal(0, 0.1, (60, 1, 1))
+    beats = np.sin(time + phases).astype(np.float32)
+    other = np.sin(time + phases + 0.5).astype(np.float32)
+    detector = Detector.fit(
+        beats[:20],
+        scaling=of_file.data.scaling.model_dump(),
+        model=of_file.model.model_dump(),
+        training=of_file.training.model_dump(),
+        evaluation=of_file.evaluation.model_dump(),
+    )
+    found = detector.scores(np.concatenate([beats[20:], other]))
+    assert roc_auc_score(np.repeat([0, 1], (40, 60)), found) > 0.9
 
 
 def test_a_detector_without_labels_flags_the_share_that_its_threshold_leaves() -> None:
