@@ -42,7 +42,7 @@ def with_evidence(beats: Beats, seed: int = 0) -> Beats:
     rng = np.random.default_rng(seed)
     evidence = rng.normal(size=(len(beats), len(EVIDENCE), 1)).astype(np.float32)
     # How early a beat comes is never less than 0.
-    evidence[:, :4] = np.abs(evidence[:, :4]) / 10
+    evidence[:, :5] = np.abs(evidence[:, :5]) / 10
     drawn = np.repeat(evidence, beats.waveforms.shape[2], axis=2)
     known = replace(
         beats.format, leads=(*beats.format.leads, *EVIDENCE.values()), evidence=tuple(EVIDENCE)

@@ -61,7 +61,7 @@ def beats_of(seed: int, n: int = 120) -> np.ndarray:
     rng = np.random.default_rng(seed)
     ecg = np.cumsum(rng.normal(size=(n, 1, 70)), axis=2)
     intervals = rng.normal(1, 0.1, size=(n, 2, 1))
-    early = np.maximum(0, rng.normal(0, 0.3, size=(n, 4, 1)))
+    early = np.maximum(0, rng.normal(0, 0.3, size=(n, 5, 1)))
     beside = np.concatenate([intervals, early, rng.normal(size=(n, 2, 1))], axis=1)
     return np.concatenate([ecg, np.repeat(beside, 70, axis=2)], axis=1).astype(np.float32)
 
@@ -128,7 +128,7 @@ def test_a_file_does_what_its_detector_does(exported: tuple[TrainedDetector, Pat
     assert "not a medical device" in loaded.metadata["notice"]
     with pytest.raises(ValueError, match="from 1 to 70 expected"):
         loaded.scores(beats[:2], np.array([0, 3]))
-    with pytest.raises(ValueError, match=r"\(n_beats, 9, 70\) expected"):
+    with pytest.raises(ValueError, match=r"\(n_beats, 10, 70\) expected"):
         loaded.scores(beats[:, :2])
     # Of onnxruntime alone; no beat at all ends no process.
     session = onnxruntime.InferenceSession(path)

@@ -197,11 +197,13 @@ def test_prematurity_looks_at_intervals_before_the_beat_alone() -> None:
 
 def test_rhythm_is_one_of_a_beat_in_time_and_template_grows_with_both_errors() -> None:
     """By hand; a beat that is early and one with a pause after it score higher."""
-    rhythm, template = (fitted_on(name, np.zeros((9, 4))) for name in ("rhythm", "template"))
-    in_time, early, pause = rhythm(np.array([[0, 0, 0, 0], [2, 1, 0.4, 0], [0, 0, 0, 0.3]]))
-    assert in_time == 1
-    assert early == pytest.approx((1 + (0.6 * 2 + 0.5 * 1 + 7.5 * 0.4) / 4) ** 4)
-    assert pause == pytest.approx((1 + 5 * 0.3 / 4) ** 4)
+    rhythm, template = (fitted_on(name, np.zeros((9, 5))) for name in ("rhythm", "template"))
+    early = [2, 1, 0.4, 0]
+    scores = rhythm(np.array([[0] * 5, [*early, 0], [0, 0, 0, 0.3, 0], [*early, 0.7], [*early, 9]]))
+    first = (1 + (0.6 * 2 + 0.5 * 1 + 7.5 * 0.4) / 4) ** 4
+    # No earlier than usual in the record is not early.
+    expected = [1, first, (1 + 5 * 0.3 / 4) ** 4, first / np.exp(0.7), 1]
+    assert scores == pytest.approx(expected)
     errors = np.array([[0, 0], [-1, 0.5], [1, 2.0]])
     np.testing.assert_allclose(template(errors), np.exp([0, -0.7 + 0.15, 0.7 + 0.6]))
 
@@ -223,8 +225,8 @@ def test_what_the_network_is_given_is_without_evidence() -> None:
         assert found.keys() - of_seen.keys() == {"rhythm", "template"}
         for name, values in of_seen.items():
             np.testing.assert_array_equal(found[name], values)
-        np.testing.assert_array_equal(found["rhythm"], beats.waveforms[:, 3:7, 0])
-        np.testing.assert_array_equal(found["template"], beats.waveforms[:, 7:, 0])
+        np.testing.assert_array_equal(found["rhythm"], beats.waveforms[:, 3:8, 0])
+        np.testing.assert_array_equal(found["template"], beats.waveforms[:, 8:, 0])
         scorer = Scorer(model, {"mae": 1}, timing=timing, evidence=known)
         expected = Scorer(model, {"mae": 1}, timing=timing).scores(seen.waveforms)
         np.testing.assert_array_equal(scorer.scores(beats.waveforms), expected)
