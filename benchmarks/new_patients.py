@@ -69,11 +69,15 @@ class Row:
 OWN = JUDGED.components
 BEST = Row("recommended", OWN)
 NO_NETWORK = {name: OWN[name] for name in ("template", "rhythm")}
+WITHOUT = [
+    Row("without the network", NO_NETWORK),
+    Row("the same, twice the weight on the template", {"template": 1.4, "rhythm": 1}),
+]
 GROUPS: dict[str, list[Row]] = {
+    "network": [BEST, *WITHOUT],
     "rule": [
         BEST,
-        Row("without the network", NO_NETWORK),
-        Row("the same, twice the weight on the template", {"template": 1.4, "rhythm": 1}),
+        *WITHOUT,
         Row("without the template", {name: OWN[name] for name in ("code_distance", "rhythm")}),
         Row("without rhythm", {name: OWN[name] for name in ("template", "code_distance")}),
         Row("reconstruction error for code distance", {**NO_NETWORK, "mae": 0.7}),
@@ -92,7 +96,6 @@ GROUPS: dict[str, list[Row]] = {
     ],
     "networks": [
         BEST,
-        Row("without the network", NO_NETWORK),
         Row("one network instead of three", OWN, learned="members: 1"),
         Row("20 epochs", OWN, learned="epochs: 20"),
         Row("code of 6", OWN, learned="code_size: 6"),
