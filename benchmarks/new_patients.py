@@ -152,12 +152,10 @@ def main(
         found = [scored(folder, row, seed) for seed in range(seeds)]
         beats = read(folder, row.tested_on or row.cut)
         values = np.array([list(measures(beats, scores).values()) for scores in found])
-        cells = [
-            f"{mean:.4f} ± {spread:.4f}" if index < 3 else f"{mean:.1%}"
-            for index, (mean, spread) in enumerate(
-                zip(values.mean(axis=0), values.std(axis=0), strict=True)
-            )
-        ]
+        mean, spread = values.mean(axis=0), values.std(axis=0)
+        cells = [f"{of:.4f}" for of in mean[:3]] + [f"{of:.1%}" for of in mean[3:]]
+        if seeds > 1:
+            cells[:3] = [f"{cell} ± {of:.4f}" for cell, of in zip(cells, spread, strict=False)]
         differs = ""
         if first is None:
             first = found[0]

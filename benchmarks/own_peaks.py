@@ -1,6 +1,7 @@
 """A detector on whole recordings: from annotated R peaks, and from those that it finds itself.
 
-    python benchmarks/own_peaks.py FOLDER [--config recordings] [--detector FILE|RUN_DIR]...
+    python benchmarks/own_peaks.py FOLDER [--config recordings] [--without RECORD]...
+        [--detector FILE|RUN_DIR]...
 
 FOLDER holds WFDB records with annotated beats, such as MIT-BIH. A found beat has the class of the
 annotated one within 150 ms, one to one, as in ANSI/AAMI EC57; found beats without one have no
@@ -39,6 +40,9 @@ def main(
     config: Annotated[
         str | None, typer.Option(help="Its test records alone, such as those of recordings (DS2).")
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Names of records to leave out, such as 232.")
+    ] = None,
     detector: Annotated[
         list[Path] | None, typer.Option(help="Files or run dirs.  [default: the one of ecgad]")
     ] = None,
@@ -52,7 +56,8 @@ def main(
     found = [
         of
         for of in find_recordings([folder], False)
-        if not records or of.name.rpartition("/")[2] in records
+        if (not records or of.name.rpartition("/")[2] in records)
+        and of.name.rpartition("/")[2] not in (without or [])
     ]
     paths = detector or [own_detector()]
     print(f"{len(found)} records, {len(paths)} detectors")

@@ -287,10 +287,10 @@ def test_evidence_is_that_of_brute_force() -> None:
                 (three - logs[beat - 1]) / (0.05 + irregular),
                 (np.log(median) - logs[beat - 1]) / (1 + spread / 0.08),
             ]
-        expected = np.maximum(0, [*early, np.log(following[beat] / min(median, NEXT))])
+        rhythm = np.maximum(0, [*early, np.log(following[beat] / min(median, NEXT))])
         found = beats.waveforms[beat, 5:10, 0]
-        assert found == pytest.approx([*expected, level], rel=1e-4, abs=1e-5), beat
-        weighted = sum(w * of for w, of in zip((0.6, 0.5, 7.5, 5), expected, strict=True))
+        assert found == pytest.approx([*rhythm, level], rel=1e-4, abs=1e-5), beat
+        weighted = float(rhythm @ [0.6, 0.5, 7.5, 5])
         together.append(4 * np.log(1 + weighted / 4))
     assert level > 0.1
 
