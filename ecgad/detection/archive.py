@@ -257,6 +257,13 @@ def _about(detector: Detector, path: Path) -> dict[str, Any]:
 
 
 def _promise(threshold: Threshold) -> str:
+    if threshold.method == "patients":
+        known = threshold.parameters
+        return (
+            f"at most {known['max_false_alarm_rate']:.1%} of the normal beats called anomalous in "
+            f"{known['patients']:.0%} of new patients, by {known['n_patients']:.0f} validation "
+            f"patients"
+        )
     words = f"threshold by {provenance(vars(threshold))}"
     return words if threshold.split is None else f"{words}; {threshold.n_above} of them lay above"
 

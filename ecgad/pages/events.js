@@ -218,13 +218,15 @@ class Events {
   }
 }
 
-// Why, as a sentence: how early or late, and which part of the beat.
+// Why, as a sentence: how early or late, and which part of the beat, where that is said.
 function reasonWords(reason) {
   if (!reason) return '';
   const words = reason.split('; ');
-  const part = words.pop();
-  const timing = words.length ? `${words.join(', ')}; ` : '';
-  const sentence = `${timing}differs most from what was expected ${part === 'QRS' ? 'in the QRS complex' : part.replace('QRS', 'the QRS complex')}.`;
+  const part = words.at(-1).endsWith('QRS') ? words.pop() : null;
+  const where = part === 'QRS' ? 'in the QRS complex' : part?.replace('QRS', 'the QRS complex');
+  const timing = words.length ? [words.join(', ')] : [];
+  const shape = part ? [`differs most from what was expected ${where}`] : [];
+  const sentence = `${[...timing, ...shape].join('; ')}.`;
   return sentence[0].toUpperCase() + sentence.slice(1);
 }
 
