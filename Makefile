@@ -11,7 +11,10 @@ RECORDING ?= runs/demo/recording/synthetic
 DATA ?= data/raw/benchmark
 BENCH := $(VENV)-bench
 
-.PHONY: demo test lint bench clean
+# Options for the stages that make the detector, such as --set data.raw_dir=FOLDER.
+DETECTOR ?=
+
+.PHONY: demo test lint bench detector clean
 
 # All four stages on synthetic ECG, then the detector that comes with ecgad on ten minutes of it.
 demo: $(VENV)/installed
@@ -44,6 +47,13 @@ $(BENCH)/installed: requirements.txt benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet -r benchmarks/requirements.txt
 	touch $@
+
+# The detector that comes with ecgad; docs/detector_card.md says what it is.
+detector: $(VENV)/installed
+	$(BIN)/python preprocess_data.py -c configs/recordings.yaml $(DETECTOR)
+	$(BIN)/python train_model.py -c configs/recordings.yaml $(DETECTOR)
+	$(BIN)/python evaluate_model.py -c configs/recordings.yaml $(DETECTOR)
+	$(BIN)/python -m ecgad export runs/recordings -o ecgad/detection/recordings.onnx --overwrite
 
 # What the stages made stays; it may be hours of work.
 clean:
