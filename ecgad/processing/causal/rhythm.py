@@ -9,11 +9,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ecgad.processing.rr_intervals import IRREGULAR
 
-# The usual interval is the median of the latest so many that are usual themselves: from LEAST to
-# MOST of it. Where none has been for so many seconds, it is made anew.
-USUAL_INTERVALS = 21
+# The usual interval is the median of the latest so many that count: from LEAST to MOST of it, or of
+# the median of the latest NEAREST that did. Where none has for so many seconds, it is made anew.
+USUAL_INTERVALS, NEAREST = 21, 3
 LEAST_USUAL, MOST_USUAL = 0.8, 1.25
-USUAL_LASTS = 1200.0
+USUAL_LASTS = 600.0
 # Irregularity is a median over so many intervals, each compared with those up to LAGS before it.
 # In bigeminy every second interval is like the one before the last, in atrial fibrillation none.
 IRREGULAR_INTERVALS, LAGS = 31, 4
@@ -29,8 +29,8 @@ class UsualInterval:
     """The RR interval that is usual for a patient, as intervals come.
 
     A run of early beats soon moves the median of the latest intervals, and is early no longer. So
-    only intervals count that are near the usual one: it follows a rate that changes bit by bit, and
-    stays where the rate jumps.
+    only intervals count that are near those that counted before: it follows a rate that changes
+    beat by beat, and stays where the rate jumps.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,8 @@ class UsualInterval:
         """Take the first intervals of a recording, float (n,), in seconds, before the others."""
         if len(intervals):
             self._usual = float(np.median(intervals))
-            self._accepted.extend(filter(self._is_usual, intervals.tolist()))
+            known = [of for of in intervals.tolist() if _near(of, self._usual)]
+            self._accepted.extend(known)
 
     def before(self, intervals: np.ndarray) -> np.ndarray:
         """Return the usual interval before each of these, float (n,) in seconds; they come next.
@@ -64,7 +65,8 @@ class UsualInterval:
     def _take(self, interval: float) -> None:
         self._latest.append(interval)
         self._since += interval
-        if self._is_usual(interval):
+        nearest = list(self._accepted)[-NEAREST:]
+        if _near(interval, self._usual) or (nearest and _near(interval, median(nearest))):
             self._accepted.append(interval)
         elif self._since > USUAL_LASTS:
             self._accepted = deque(self._latest, USUAL_INTERVALS)
@@ -73,8 +75,9 @@ class UsualInterval:
         self._since = 0.0
         self._usual = median(self._accepted)
 
-    def _is_usual(self, interval: float) -> bool:
-        return LEAST_USUAL <= interval / self._usual <= MOST_USUAL
+
+def _near(interval: float, other: float) -> bool:
+    return LEAST_USUAL <= interval / other <= MOST_USUAL
 
 
 class Regularity:
