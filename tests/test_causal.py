@@ -288,7 +288,9 @@ def test_evidence_is_that_of_brute_force() -> None:
                 (three - logs[beat - 1]) / (0.05 + irregular),
                 (np.log(median) - logs[beat - 1]) / (1 + spread / 0.08),
             ]
-        rhythm = np.maximum(0, [*early, np.log(following[beat] / min(median, NEXT))])
+        # What comes after the last beat is not known.
+        pause = 0 if beat == len(samples) - 1 else np.log(following[beat] / min(median, NEXT))
+        rhythm = np.maximum(0, [*early, pause])
         found = beats.waveforms[beat, 5:10, 0]
         assert found == pytest.approx([*rhythm, level], rel=1e-4, abs=1e-5), beat
         weighted = float(rhythm @ [0.6, 0.5, 7.5, 5])
@@ -333,6 +335,9 @@ def test_the_usual_interval_follows_a_drift_and_after_ten_minutes_a_jump() -> No
     other = UsualInterval()
     other.begin(rising[:11])
     assert other.before(rising)[-1] == 0.7
+    # Across a gap, a jump is accepted soon.
+    assert other.before(np.r_[np.nan, np.full(60, 0.5)])[[30, 59, 60]].tolist() == [0.7, 0.7, 0.7]
+    assert other.before(np.full(9, 0.5))[-1] == 0.5
     jumped = np.full(2500, 0.6)
     found = usual.before(jumped)
     changed = int(np.argmax(found < 1))

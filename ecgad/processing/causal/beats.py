@@ -127,7 +127,8 @@ class BeatCutter:
         self._after_gap = np.r_[self._after_gap, peaks.after_gap]
         n_ready = self._n_ready(peaks.known_until, ended)
         samples, gaps = self._samples[:n_ready], self._after_gap[:n_ready]
-        rr = self._rr(samples, gaps, self._samples[n_ready : n_ready + 1])
+        next_is = slice(n_ready, n_ready + 1)
+        rr = self._rr(samples, gaps, self._samples[next_is], self._after_gap[next_is], ended)
         left_out, windows = self._windows(samples)
         self._samples, self._after_gap = self._samples[n_ready:], self._after_gap[n_ready:]
         if n_ready:
@@ -155,13 +156,27 @@ class BeatCutter:
     def _centres(self, samples: np.ndarray) -> np.ndarray:
         return np.rint(samples * self._ratio).astype(np.int64)
 
-    def _rr(self, samples: np.ndarray, gaps: np.ndarray, following: np.ndarray) -> np.ndarray:
-        """Return previous and next RR intervals in seconds, float32 (n_beats, 2)."""
+    def _rr(
+        self,
+        samples: np.ndarray,
+        gaps: np.ndarray,
+        following: np.ndarray,
+        gap_follows: np.ndarray,
+        ended: bool,
+    ) -> np.ndarray:
+        """Return previous and next RR intervals in seconds, float32 (n_beats, 2).
+
+        following: the R peak after these, where it is known, and whether it comes after a gap. The
+        next interval is NaN before a gap and at the end of the recording.
+        """
         first = [np.nan if self._last is None else self._last]
         previous = np.diff(np.r_[first, samples]) / self.sampling_rate
         previous[gaps | (previous > LONGEST_RR)] = np.nan
         after = np.r_[samples[1:], following if len(following) else np.inf][: len(samples)]
         after = np.minimum((after - samples) / self.sampling_rate, NEXT)
+        after[np.r_[gaps[1:], gap_follows if len(following) else False][: len(samples)]] = np.nan
+        if ended and not len(following):
+            after[-1:] = np.nan
         return np.stack([previous, after], axis=1).astype(np.float32)
 
     def _windows(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -288,6 +303,7 @@ class BeatCutter:
         beside = beside.astype(np.float32)
         drawn = np.broadcast_to(beside[:, :, None], (*beside.shape, beats.shape[2]))
         waveforms = np.concatenate([beats, drawn], axis=1)
+        rr = np.stack([rr[:, 0], _following(rr)], axis=1)
         return CausalBeats(samples, left_out, waveforms, rr, usual.astype(np.float32))
 
     def _middle(self, windows: np.ndarray) -> np.ndarray:
@@ -382,11 +398,18 @@ class BeatCutter:
             feature = RR_FEATURES[name]
             # The next interval is known as far as NEXT, so the median counts no further.
             usual = median if feature.before else np.minimum(median, np.float32(NEXT))
-            features.append(feature.of(previous, rr[:, 1], usual, spread))
+            features.append(feature.of(previous, _following(rr), usual, spread))
         values = np.array(features, np.float32).reshape(len(features), len(rr)).T
         return self.settings.timing_weight * values
 
     def _pause(self, following: np.ndarray, median: np.ndarray) -> np.ndarray:
-        """Return how much longer the next interval is than the median, as far as it is known."""
+        """Return how much longer the next interval is than the median, as far as it is known; 0
+        where it is not.
+        """
         usual = np.minimum(np.nan_to_num(median, nan=1.0), np.float32(NEXT))
-        return np.maximum(0, np.log(following / usual))
+        return np.nan_to_num(np.maximum(0, np.log(following / usual)))
+
+
+def _following(rr: np.ndarray) -> np.ndarray:
+    """Return the next intervals, (n_beats,); where there is none, as if it were long."""
+    return np.nan_to_num(rr[:, 1], nan=NEXT)
