@@ -107,8 +107,8 @@ def main(
 def summarise(found: Mapping[tuple[str, int], list[dict[str, float]]]) -> None:
     """Print the mean AUROC of each kind of table, and how often it is level with simple methods."""
     print(
-        "| tables | normals | number | ecgad | knn | PCA | less the better | lowest | "
-        "level or ahead | less the best of four | level or ahead |"
+        "| tables | normals | number | ecgad | knn | PCA | ahead of the better by | lowest | "
+        "level or ahead | ahead of the best of four by | level or ahead |"
     )
     print(f"|{'---|' * 11}")
     everything = [row for rows in found.values() for row in rows]
@@ -301,7 +301,8 @@ ROWS: list[Row] = [
 def compare_settings(tables: list[Table]) -> None:
     """Print the mean AUROC of other settings, and how far it is from the better simple method."""
     print(
-        "| | 20 normals | less the better | 100 normals | less the better |\n|---|---|---|---|---|"
+        "| | 20 normals | ahead of the better by | 100 normals | ahead of the better by |\n"
+        "|---|---|---|---|---|"
     )
     found: dict[str, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     network, training = CONFIG["model"]["dense"], CONFIG["training"]

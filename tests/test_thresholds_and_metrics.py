@@ -313,7 +313,6 @@ def test_too_few_patients_for_a_threshold_are_said() -> None:
     for of, known, n in (
         (scores[few], patients[few], 8),
         (scores[short], patients[short], 8),
-        (scores, None, 0),
     ):
         with pytest.raises(
             ConfigError,
@@ -322,6 +321,8 @@ def test_too_few_patients_for_a_threshold_are_said() -> None:
         ) as error:
             choose_threshold(config, np.empty(0), of, None, known)
         assert "\n" not in str(error.value)
+    with pytest.raises(ConfigError, match="patients needs beats whose patients are known"):
+        choose_threshold(config, np.empty(0), scores, None, None)
     with pytest.raises(ValueError, match=r"patients needs evaluation\.max_false_alarm_rate"):
         asking(method="patients")
 

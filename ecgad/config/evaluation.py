@@ -117,6 +117,14 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
+    def _known_before(cls, settings: Any) -> Any:
+        # A run of an earlier version has it in its config.yaml, off.
+        if isinstance(settings, dict) and settings.get("running_beats", 0) is None:
+            return {name: of for name, of in settings.items() if name != "running_beats"}
+        return settings
+
+    @model_validator(mode="before")
+    @classmethod
     def _promised_rate_is_conformal(cls, settings: Any) -> Any:
         if isinstance(settings, dict) and settings.get("max_false_alarm_rate") is not None:
             threshold = settings.get("threshold") or {}

@@ -57,7 +57,8 @@ class JudgedBeats:
 
 
 class LiveDetector:
-    """Judges the beats of a recording, a stretch at a time; chunks make no difference.
+    """Judges the beats of a recording, a stretch at a time; chunks make no difference, but for the
+    last digits of scores.
 
     chosen: which leads the beats are cut out of; R peaks are found in all. peaks: int64,
     (n_peaks,), ascending, where they are known already. Raises ConfigError where the detector is

@@ -257,8 +257,13 @@ class TrainedDetector(Detector):
     ) -> dict[str, np.ndarray]:
         """Make scores relative to their records from now on, and return these scores so.
 
-        power: as in `Levels`; 0: nothing is done. scores: by split, of all of its beats.
+        power: as in `Levels`; 0: nothing is done. scores: by split, of all of its beats. Raises
+        ConfigError where the beats are of no records.
         """
+        if power and splits["train"].records is None:
+            raise ConfigError(
+                "evaluation.record_level: these beats are of no records; leave it out"
+            )
         if power:
             normals = splits["train"].normals
             self.levels = Levels.of_normals(power, scores["train"][normals])

@@ -14,7 +14,7 @@ MOST = 2.2
 FIRST = 20
 # After so many beats in a row that do not count, some 20 minutes, it is begun anew.
 LONGEST = 1500
-SMALLEST = float(np.finfo(float).tiny)
+SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,12 @@ class Levels:
         scores, records: (n_beats,), beats of a record in time; without records all are of one.
         """
         found = np.empty_like(scores)
-        records = np.zeros(len(scores), int) if records is None else np.asarray(records)
-        for record in np.unique(records):
-            indices = np.flatnonzero(records == record)
+        order, edges = np.arange(len(scores)), np.zeros(0, int)
+        if records is not None:
+            _, of_beat = np.unique(records, return_inverse=True)
+            order = np.argsort(of_beat, kind="stable")
+            edges = np.flatnonzero(np.diff(of_beat[order])) + 1
+        for indices in np.split(order, edges):
             found[indices] = RecordLevel(self).relative(scores[indices])
         return found
 

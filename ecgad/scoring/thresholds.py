@@ -188,9 +188,14 @@ def _for_patients(
     where beats are not, so the threshold is the conformal one of these: a new patient's own lies
     below it with probability `share` at least.
     """
+    if patients is None:
+        raise ConfigError(
+            "evaluation.threshold.method: patients needs beats whose patients are known, as those "
+            "of recordings; take conformal"
+        )
     of_patients = [
         np.quantile(scores[patients == patient], 1 - rate, method="inverted_cdf")
-        for patient in ([] if patients is None else np.unique(patients))
+        for patient in np.unique(patients)
         if (patients == patient).sum() >= FEWEST_OF_PATIENT
     ]
     n = len(of_patients)

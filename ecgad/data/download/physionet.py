@@ -137,13 +137,15 @@ def fetch_databases(
     Raises FileError as it does, and where a record is of none of them.
     """
     folders = folders_of(databases, folder)
-    if len(folders) > 1:
-        for record in records or []:
-            if record.split("/")[0] not in folders:
-                raise FileError(
-                    f"record {record} is of none of {' and '.join(folders)}: with data.wfdb."
-                    f"database: {databases}, records are named such as {next(iter(folders))}/100"
-                )
+    for record in records or []:
+        above = record.split("/")[0]
+        if len(folders) == 1 and above in DATABASES and above not in folders:
+            raise FileError(f"record {record} is of another database than {databases}")
+        if len(folders) > 1 and above not in folders:
+            raise FileError(
+                f"record {record} is of none of {' and '.join(folders)}: with data.wfdb."
+                f"database: {databases}, records are named such as {next(iter(folders))}/100"
+            )
     for name, own in folders.items():
         of_own = records
         if own != folder and records is not None:
