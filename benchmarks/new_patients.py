@@ -155,7 +155,9 @@ def main(
         mean, spread = values.mean(axis=0), values.std(axis=0)
         cells = [f"{of:.4f}" for of in mean[:3]] + [f"{of:.1%}" for of in mean[3:]]
         if seeds > 1:
-            cells[:3] = [f"{cell} ± {of:.4f}" for cell, of in zip(cells, spread, strict=False)]
+            cells[:3] = [
+                f"{cell} ± {of:.4f}" for cell, of in zip(cells[:3], spread[:3], strict=True)
+            ]
         differs = ""
         if first is None:
             first = found[0]

@@ -10,11 +10,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ecgad.processing.rr_intervals import IRREGULAR
 
 # The usual interval is the median of the latest so many that count: from LEAST to MOST of it, or of
-# the median of the latest NEAREST that did. Where none has for so many seconds, it is made anew;
-# after a gap, across which the rate may have changed, where none has for AFTER_GAP.
+# the median of the latest NEAREST that did. Where none has for so many seconds, it is made anew.
 USUAL_INTERVALS, NEAREST = 21, 3
 LEAST_USUAL, MOST_USUAL = 0.8, 1.25
-USUAL_LASTS, AFTER_GAP = 600.0, 30.0
+USUAL_LASTS = 600.0
 # Irregularity is a median over so many intervals, each compared with those up to LAGS before it.
 # In bigeminy every second interval is like the one before the last, in atrial fibrillation none.
 IRREGULAR_INTERVALS, LAGS = 31, 4
@@ -56,7 +55,6 @@ class UsualInterval:
         for index, interval in enumerate(intervals.tolist()):
             if math.isnan(interval):
                 found[index] = self._usual
-                self._since = max(self._since, USUAL_LASTS - AFTER_GAP)
                 continue
             if math.isnan(self._usual):
                 self.begin(np.array([interval]))
