@@ -8,6 +8,7 @@ import measured
 import mutants as mutants_tool
 import mutants_run
 import mutations
+import new_patients
 import numpy as np
 import performance
 import performance_page
@@ -16,6 +17,7 @@ import quality
 import torch
 from cross_validation import Trial, cross_validate, folds
 from quality_table import Row
+from sklearn.metrics import average_precision_score, roc_auc_score
 from torch.nn import functional
 from trial_networks import NETWORKS, Penalised
 
@@ -201,3 +203,40 @@ def test_the_table_of_mutants_counts_what_came_of_them(tmp_path: Path) -> None:
     assert "| a | 15 | 3 | 2 | 1 | 2 | 67% |" in text
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     assert all(reason for reason in mutants_tool.read_equivalent().values())
+
+
+def test_differences_over_patients_are_those_of_brute_force(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Patients drawn anew, each with all beats, and both scores ranked by scikit-learn."""
+    monkeypatch.setattr(new_patients, "RESAMPLES", 25)
+    rng = np.random.default_rng(1)
+    labels = (rng.random(240) < 0.3).astype(np.int8)
+    patients = np.repeat([f"p{n:02}" for n in range(12)], 20)
+    beats = replace(some_beats(240), labels=labels, patients=patients)
+    better, first = (rng.normal(labels * apart, 1) for apart in (2.0, 1.0))
+    drawn = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), 25)
+    for said, measure in zip(
+        new_patients.differences(beats, better, first),
+        (roc_auc_score, average_precision_score),
+        strict=True,
+    ):
+        apart = []
+        for counts in drawn:
+            weights = np.repeat(counts, 20)
+            of, base = (measure(labels, s, sample_weight=weights) for s in (better, first))
+            apart.append(of - base)
+        low, high = np.quantile(apart, (0.025, 0.975))
+        assert said == f"{np.mean(apart):+.4f} [{low:+.4f}, {high:+.4f}]"
+        assert np.mean(apart) > 0
+
+
+def test_folds_of_new_patients_part_patients() -> None:
+    patients = np.repeat([f"p{n}" for n in range(10)], 12)
+    beats = replace(some_beats(120), labels=np.zeros(120, np.int8), patients=patients)
+    fold = new_patients.folds(beats)
+    assert sorted(set(fold)) == [0, 1, 2, 3]
+    assert all(len(set(fold[patients == patient])) == 1 for patient in set(patients))
+    for number in range(4):
+        train = new_patients.training_normals(beats, number)
+        assert not set(patients[train]) & set(patients[fold == number])

@@ -21,7 +21,8 @@ TEMPLATE = {
 }
 EVIDENCE = RHYTHM | TEMPLATE
 # How early a beat is, all of it together: the first four of RHYTHM by their weights, bent so that
-# what is early beyond doubt counts little more than what is early. By benchmarks/new_patients.py.
+# what is early beyond doubt counts little more than what is early. Chosen on the records that
+# benchmarks/new_patients.py shows them on.
 RHYTHM_WEIGHTS, RHYTHM_BEND = (0.6, 0.5, 7.5, 5.0), 4.0
 
 

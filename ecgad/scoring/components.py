@@ -22,7 +22,7 @@ Score = Callable[[np.ndarray], np.ndarray]
 SAME = 1e-4
 # Of which a logarithm is taken: a beat that is a reference beat itself has distance 0.
 SMALLEST = 1e-12
-# Of the error and its ratio to the usual one; chosen by benchmarks/new_patients.py.
+# Of the error and its ratio to the usual one; chosen as those of rhythm.
 TEMPLATE_WEIGHTS = (0.7, 0.3)
 
 
